@@ -1,0 +1,160 @@
+package xds
+
+import "time"
+
+// DiscoveryType is how a cluster learns its hosts (config.cluster.v3.Cluster.DiscoveryType).
+type DiscoveryType string
+
+// The discovery types that Istio uses for a ServiceEntry.
+const (
+	EDS         DiscoveryType = "EDS"
+	StrictDNS   DiscoveryType = "STRICT_DNS"
+	LogicalDNS  DiscoveryType = "LOGICAL_DNS"
+	OriginalDst DiscoveryType = "ORIGINAL_DST"
+)
+
+// LBPolicy is a load balancing policy (config.cluster.v3.Cluster.LbPolicy).
+type LBPolicy string
+
+// The policies that a DestinationRule can ask for.
+const (
+	RoundRobin      LBPolicy = "ROUND_ROBIN"
+	LeastRequest    LBPolicy = "LEAST_REQUEST"
+	Random          LBPolicy = "RANDOM"
+	RingHash        LBPolicy = "RING_HASH"
+	Maglev          LBPolicy = "MAGLEV"
+	ClusterProvided LBPolicy = "CLUSTER_PROVIDED"
+)
+
+// Cluster is one upstream cluster of a proxy.
+type Cluster struct {
+	Name           string        `json:"name"`
+	Type           DiscoveryType `json:"type"`
+	LBPolicy       LBPolicy      `json:"lbPolicy"`
+	ConnectTimeout time.Duration `json:"connectTimeout"` // covers TCP and TLS
+
+	// Localities are the groups of the load assignment in the order in which
+	// the control plane sends them.
+	Localities []LocalityEndpoints `json:"localities"`
+
+	// OverprovisioningFactor in percent; 140 unless the assignment says otherwise.
+	OverprovisioningFactor uint32 `json:"overprovisioningFactor"`
+	// HealthyPanicThreshold in percent, 0..100; 0 switches panic off.
+	HealthyPanicThreshold float64 `json:"healthyPanicThreshold"`
+	// LocalityWeighted is set when common_lb_config has locality_weighted_lb_config.
+	LocalityWeighted bool `json:"localityWeighted,omitempty"`
+	// UpdateMergeWindow delays health changes that follow another within it; 0 switches it off.
+	UpdateMergeWindow time.Duration `json:"updateMergeWindow"`
+
+	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"` // nil: no detector
+	CircuitBreakers  CircuitBreakers   `json:"circuitBreakers"`
+	DNS              *DNS              `json:"dns,omitempty"`
+	TLS              string            `json:"tls,omitempty"` // mode of the DestinationRule; "" is plain text
+}
+
+// Locality is a region, zone and sub-zone; empty parts are absent.
+type Locality struct {
+	Region  string `json:"region,omitempty"`
+	Zone    string `json:"zone,omitempty"`
+	SubZone string `json:"subZone,omitempty"`
+}
+
+// String writes the locality the way Istio does: region[/zone[/subzone]].
+func (l Locality) String() string {
+	switch {
+	case l.SubZone != "":
+		return l.Region + "/" + l.Zone + "/" + l.SubZone
+	case l.Zone != "":
+		return l.Region + "/" + l.Zone
+	}
+	return l.Region
+}
+
+// LocalityEndpoints is one group of a load assignment (config.endpoint.v3.LocalityLbEndpoints).
+type LocalityEndpoints struct {
+	Locality  Locality   `json:"locality"`
+	Priority  uint32     `json:"priority"`
+	Weight    uint32     `json:"weight"` // 0: no weight, never chosen by locality weight
+	Endpoints []Endpoint `json:"endpoints"`
+}
+
+// Endpoint is one address of a group. Address is an IP, or a DNS name in a DNS cluster.
+type Endpoint struct {
+	Address string `json:"address"`
+	Port    uint32 `json:"port"`
+	Weight  uint32 `json:"weight"` // at least 1
+	Health  Health `json:"health,omitempty"`
+}
+
+// Health is the status that the control plane gives an endpoint (config.core.v3.HealthStatus).
+type Health string
+
+// Health statuses; the empty string is UNKNOWN, which Envoy treats as healthy.
+const (
+	HealthUnknown   Health = ""
+	HealthHealthy   Health = "HEALTHY"
+	HealthUnhealthy Health = "UNHEALTHY"
+	HealthDraining  Health = "DRAINING"
+	HealthTimeout   Health = "TIMEOUT"
+	HealthDegraded  Health = "DEGRADED"
+)
+
+// OutlierDetection is config.cluster.v3.OutlierDetection with its defaults written out.
+// Percentages are 0..100; a threshold of 0 switches that detector off.
+type OutlierDetection struct {
+	Interval           time.Duration `json:"interval"`
+	BaseEjectionTime   time.Duration `json:"baseEjectionTime"`
+	MaxEjectionTime    time.Duration `json:"maxEjectionTime"`
+	MaxEjectionPercent uint32        `json:"maxEjectionPercent"`
+	// AlwaysEjectOneHost lets one host go although the percentage forbids it (Envoy 1.31 and later).
+	AlwaysEjectOneHost bool `json:"alwaysEjectOneHost,omitempty"`
+	// FirstEjectionFree is the rule before Envoy 1.28: only the hosts that are
+	// already out count, so that the first ejection always passes.
+	FirstEjectionFree bool `json:"firstEjectionFree,omitempty"`
+
+	Consecutive5xx                     uint32 `json:"consecutive5xx"`
+	EnforcingConsecutive5xx            uint32 `json:"enforcingConsecutive5xx"`
+	ConsecutiveGatewayFailure          uint32 `json:"consecutiveGatewayFailure"`
+	EnforcingConsecutiveGatewayFailure uint32 `json:"enforcingConsecutiveGatewayFailure"`
+
+	SplitExternalLocalOriginErrors         bool   `json:"splitExternalLocalOriginErrors,omitempty"`
+	ConsecutiveLocalOriginFailure          uint32 `json:"consecutiveLocalOriginFailure"`
+	EnforcingConsecutiveLocalOriginFailure uint32 `json:"enforcingConsecutiveLocalOriginFailure"`
+
+	EnforcingSuccessRate uint32 `json:"enforcingSuccessRate"`
+}
+
+// DefaultOutlierDetection is what a present but empty outlier_detection message means to Envoy.
+func DefaultOutlierDetection() OutlierDetection {
+	return OutlierDetection{
+		Interval:                               10 * time.Second,
+		BaseEjectionTime:                       30 * time.Second,
+		MaxEjectionTime:                        300 * time.Second,
+		MaxEjectionPercent:                     10,
+		Consecutive5xx:                         5,
+		EnforcingConsecutive5xx:                100,
+		ConsecutiveGatewayFailure:              5,
+		EnforcingConsecutiveGatewayFailure:     0,
+		ConsecutiveLocalOriginFailure:          5,
+		EnforcingConsecutiveLocalOriginFailure: 100,
+		EnforcingSuccessRate:                   100,
+	}
+}
+
+// CircuitBreakers are the thresholds of the default routing priority.
+type CircuitBreakers struct {
+	MaxConnections     uint32 `json:"maxConnections"`
+	MaxPendingRequests uint32 `json:"maxPendingRequests"`
+	MaxRequests        uint32 `json:"maxRequests"`
+	MaxRetries         uint32 `json:"maxRetries"`
+}
+
+// Unlimited is the threshold that istiod sends for every limit that a rule does not set.
+const Unlimited uint32 = 1<<32 - 1
+
+// DNS is how a DNS cluster refreshes.
+type DNS struct {
+	RefreshRate time.Duration `json:"refreshRate"`
+	RespectTTL  bool          `json:"respectTTL"`
+	Jitter      time.Duration `json:"jitter"`
+}
