@@ -108,9 +108,6 @@ type OutlierDetection struct {
 	MaxEjectionPercent uint32        `json:"maxEjectionPercent"`
 	// AlwaysEjectOneHost lets one host go although the percentage forbids it (Envoy 1.31 and later).
 	AlwaysEjectOneHost bool `json:"alwaysEjectOneHost,omitempty"`
-	// FirstEjectionFree is the rule before Envoy 1.28: only the hosts that are
-	// already out count, so that the first ejection always passes.
-	FirstEjectionFree bool `json:"firstEjectionFree,omitempty"`
 
 	Consecutive5xx                     uint32 `json:"consecutive5xx"`
 	EnforcingConsecutive5xx            uint32 `json:"enforcingConsecutive5xx"`
