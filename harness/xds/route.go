@@ -1,6 +1,9 @@
 package xds
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // VirtualHost maps host names on one port to routes (config.route.v3.VirtualHost).
 type VirtualHost struct {
@@ -49,4 +52,18 @@ func (c *Config) Cluster(name string) *Cluster {
 		}
 	}
 	return nil
+}
+
+// Matches reports whether a request for the host name belongs to this virtual
+// host: an exact name, a wildcard (*.example.com), or *.
+func (v *VirtualHost) Matches(host string) bool {
+	for _, d := range v.Domains {
+		if d == "*" || strings.EqualFold(d, host) {
+			return true
+		}
+		if strings.HasPrefix(d, "*.") && len(host) > len(d)-1 && strings.EqualFold(host[len(host)-len(d)+1:], d[1:]) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/engine/lb"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// NoHost is the pick that found nobody: 503 UH.
+const NoHost int32 = -1
+
+// Pick chooses a host for an attempt. On a retry, tried are the hosts that this
+// request has been at, and the policy's predicate may reject them: then it is
+// picked again, level and all, and the last pick is used even if rejected.
+func (c *Cluster) Pick(tried []int32, p *xds.RetryPolicy, ch *Chooser) int32 {
+	again := uint32(0)
+	if len(tried) > 0 && p != nil && p.PreviousHosts {
+		again = max(1, p.HostSelectionMaxAttempts)
+	}
+	for {
+		h := c.pickOnce(ch)
+		if h == NoHost || again == 0 || !slices.Contains(tried, h) {
+			return h
+		}
+		again--
+	}
+}
+
+// pickOnce chooses level, locality and host.
+func (c *Cluster) pickOnce(ch *Chooser) int32 {
+	w := &c.workers
+	if len(w.levels) == 0 {
+		return NoHost
+	}
+	r := uint32(ch.Next(Question{Draw: DrawLevel, N: 100, Loads: &w.loads})) + 1
+	p, degraded := w.loads.Choose(r)
+	l := &w.levels[p]
+	s := c.sourceOf(l, w.loads.Panic(p), degraded, ch)
+	if len(s.hosts) == 0 {
+		return NoHost
+	}
+	return s.hosts[c.indexIn(s, ch)]
+}
+
+// sourceOf is the list that a pick at the level chooses from.
+func (c *Cluster) sourceOf(l *level, inPanic, degraded bool, ch *Chooser) *source {
+	if inPanic {
+		return &l.all
+	}
+	k := 0
+	if degraded {
+		k = 1
+	}
+	if sched := l.sched[k]; sched != nil {
+		g := c.groupOf(l, k, ch)
+		return &l.groups[g].eligible[k]
+	}
+	if degraded {
+		return &l.degraded
+	}
+	return &l.healthy
+}
+
+// groupOf picks a locality. When accepting, the one that was observed decides:
+// where the schedule stands is not known.
+func (c *Cluster) groupOf(l *level, k int, ch *Chooser) int {
+	if ch.guide != nil {
+		for g := range l.groups {
+			if l.weight[k][g] == 0 {
+				continue
+			}
+			hosts := l.groups[g].eligible[k].hosts
+			if i, ok := ch.guide.Answer(Question{Draw: DrawHost, N: uint64(len(hosts)), Hosts: hosts}); ok && int(i) < len(hosts) {
+				return g
+			}
+		}
+	}
+	return l.sched[k].Pick(func(i int) float64 { return l.weight[k][i] })
+}
+
+// indexIn asks the balancer for a position in the list.
+func (c *Cluster) indexIn(s *source, ch *Chooser) int {
+	n := len(s.hosts)
+	q := Question{Draw: DrawHost, N: uint64(n), Hosts: s.hosts}
+	if !s.equal && c.cfg.LBPolicy != xds.Random {
+		return c.scheduled(s, q, ch)
+	}
+	switch c.cfg.LBPolicy {
+	case xds.LeastRequest:
+		first := ch.Next(q)
+		return lb.LeastRequest(n, first, ch.Next(q), func(i int) uint32 { return c.active[s.hosts[i]] })
+	case xds.RoundRobin:
+		if !s.seeded {
+			s.seeded = true
+			s.rr.Seed(c.phase(q, ch))
+		}
+		return s.rr.Pick(n)
+	}
+	return lb.Random(n, ch.Next(q))
+}
+
+// phase is where a round robin counter starts: at the cluster's seed, or, when
+// accepting, wherever the first pick was.
+func (c *Cluster) phase(q Question, ch *Chooser) uint64 {
+	if ch.guide != nil {
+		if i, ok := ch.guide.Answer(q); ok {
+			return i
+		}
+	}
+	return c.workers.seed
+}
+
+// scheduled picks from hosts of unequal weight; least request divides a host's
+// weight by its active requests plus one when it puts it in again.
+func (c *Cluster) scheduled(s *source, q Question, ch *Chooser) int {
+	if ch.guide != nil {
+		if i, ok := ch.guide.Answer(q); ok {
+			return int(i)
+		}
+	}
+	weight := func(i int) float64 {
+		w := float64(max(1, c.hosts[s.hosts[i]].Weight))
+		if c.cfg.LBPolicy == xds.LeastRequest {
+			w /= float64(c.active[s.hosts[i]] + 1) // active_request_bias is 1
+		}
+		return w
+	}
+	if s.edf == nil {
+		ws := make([]float64, len(s.hosts))
+		for i := range ws {
+			ws[i] = weight(i)
+		}
+		s.edf = lb.NewEDF(ws, int(c.workers.seed%scheduleStarts))
+	}
+	return s.edf.Pick(weight)
+}

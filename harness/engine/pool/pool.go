@@ -1,0 +1,178 @@
+// Package pool is the HTTP/1 connection pool of one host in one worker.
+//
+//	switch p.NewStream(id, lim, &use) {
+//	case pool.Attached:            // a connection was idle
+//	case pool.Queued:              // wait; open the connections that p.Wanted asks for
+//	case pool.Refused:             // circuit breaker: flag UO
+//	}
+//	if p.Wanted(lim, &use) { conn := p.Open(...) }
+//	id, ok := p.Connected(conn)    // a queued stream that is attached now
+//	ids := p.Failed(conn, ...)     // a failed connect fails everything that is queued
+//
+// Stream and connection numbers are the caller's. A request that waits here
+// stays with its host although the host is ejected meanwhile.
+//
+// Rules: Envoy's documentation, "Connection pooling" and "Circuit breaking";
+// source/common/conn_pool/conn_pool_base.cc. Not here: HTTP/2, preconnecting.
+package pool
+
+import "github.com/faildrill/faildrill/harness/xds"
+
+// Use counts what all pools of one cluster have in use: the circuit breakers'
+// view.
+type Use struct {
+	Connections uint32
+	Pending     uint32
+	Requests    uint32
+}
+
+// Admission is what became of a new stream.
+type Admission uint8
+
+// The admissions.
+const (
+	Attached Admission = iota
+	Queued
+	Refused
+)
+
+// Pool is the state of one host's pool. It is a plain value; Clone copies it.
+type Pool struct {
+	idle       int
+	busy       int
+	connecting []int32
+	pending    []int32
+}
+
+// Clone returns an independent copy.
+func (p *Pool) Clone() Pool {
+	c := *p
+	c.connecting = append([]int32(nil), p.connecting...)
+	c.pending = append([]int32(nil), p.pending...)
+	return c
+}
+
+// Pending is the number of streams that wait for a connection.
+func (p *Pool) Pending() int { return len(p.pending) }
+
+// NewStream attaches the stream to an idle connection or queues it.
+func (p *Pool) NewStream(id int32, lim *xds.CircuitBreakers, use *Use) Admission {
+	if p.idle > 0 {
+		if use.Requests >= lim.MaxRequests {
+			return Refused
+		}
+		p.idle--
+		p.busy++
+		use.Requests++
+		return Attached
+	}
+	if use.Pending >= lim.MaxPendingRequests {
+		return Refused
+	}
+	p.pending = append(p.pending, id)
+	use.Pending++
+	return Queued
+}
+
+// Wanted reports whether a connection has to be opened: more streams wait than
+// connections are on their way. Over the cluster's limit only a pool that has
+// no connection at all may open one.
+func (p *Pool) Wanted(lim *xds.CircuitBreakers, use *Use) bool {
+	if len(p.pending) <= len(p.connecting) {
+		return false
+	}
+	return use.Connections < lim.MaxConnections || p.idle+p.busy+len(p.connecting) == 0
+}
+
+// Open records a connection that is on its way.
+func (p *Pool) Open(conn int32, use *Use) {
+	p.connecting = append(p.connecting, conn)
+	use.Connections++
+}
+
+// Connected makes a connection usable. It returns the stream that has waited
+// longest, if any. A stream that exceeds MaxRequests is the caller's to refuse.
+func (p *Pool) Connected(conn int32, use *Use) (stream int32, ok bool) {
+	if !p.drop(conn) {
+		return 0, false
+	}
+	p.idle++
+	return p.next(use)
+}
+
+// next attaches the oldest waiting stream to an idle connection.
+func (p *Pool) next(use *Use) (int32, bool) {
+	if p.idle == 0 || len(p.pending) == 0 {
+		return 0, false
+	}
+	id := p.pending[0]
+	p.pending = p.pending[1:]
+	use.Pending--
+	use.Requests++
+	p.idle--
+	p.busy++
+	return id, true
+}
+
+// Failed ends a connect attempt: everything that waits fails with it, in the
+// order in which Envoy fails it (newest first before 1.40), and the other
+// connections that were on their way for those streams are given up. It returns
+// the streams and whether conn was still on its way.
+func (p *Pool) Failed(conn int32, oldestFirst bool, use *Use) ([]int32, bool) {
+	if !p.drop(conn) {
+		return nil, false
+	}
+	use.Connections -= 1 + uint32(len(p.connecting))
+	p.connecting = nil
+	ids := p.pending
+	p.pending = nil
+	use.Pending -= uint32(len(ids))
+	if !oldestFirst {
+		for i, j := 0, len(ids)-1; i < j; i, j = i+1, j-1 {
+			ids[i], ids[j] = ids[j], ids[i]
+		}
+	}
+	return ids, true
+}
+
+func (p *Pool) drop(conn int32) bool {
+	for i, c := range p.connecting {
+		if c == conn {
+			p.connecting = append(p.connecting[:i], p.connecting[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// Cancel takes a stream off the queue, because its request was given up. The
+// connection that was on its way for it goes on.
+func (p *Pool) Cancel(id int32, use *Use) bool {
+	for i, s := range p.pending {
+		if s == id {
+			p.pending = append(p.pending[:i], p.pending[i+1:]...)
+			use.Pending--
+			return true
+		}
+	}
+	return false
+}
+
+// Done ends a stream. The connection is kept unless reuse is false. It returns
+// the stream that takes it over, if any.
+func (p *Pool) Done(reuse bool, use *Use) (stream int32, ok bool) {
+	p.busy--
+	use.Requests--
+	if !reuse {
+		use.Connections--
+		return 0, false
+	}
+	p.idle++
+	return p.next(use)
+}
+
+// CloseIdle closes what is idle: the host was ejected, or went away.
+func (p *Pool) CloseIdle(use *Use) {
+	use.Connections -= uint32(p.idle)
+	p.idle = 0
+}

@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+
+	"github.com/faildrill/faildrill/harness/engine/pool"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// HostsOf are the hosts of a cluster in Envoy's order: by locality as the
+// assignment has them, every address of a name in the order of the answer.
+func HostsOf(c *xds.Cluster, s *schedule.Schedule) []Host {
+	var hs []Host
+	for _, l := range c.Localities {
+		for _, e := range l.Endpoints {
+			for _, ip := range s.Resolve(e.Address) {
+				h := Host{
+					Address: netip.AddrPortFrom(ip, uint16(e.Port)).String(), Port: e.Port, Locality: l.Locality, Priority: l.Priority,
+					Weight: max(1, e.Weight), Health: e.Health, Upstream: s.UpstreamAt(ip), Trace: -1,
+				}
+				if e.Address != ip.String() {
+					h.Name = e.Address
+				}
+				hs = append(hs, h)
+			}
+		}
+	}
+	return hs
+}
+
+// Route finds the route of a request: virtual host by port and host name, then
+// the first route whose prefix fits. Nil: no route, 404 NR.
+func Route(c *xds.Config, host string, port uint32, path string) *xds.Route {
+	for i := range c.VirtualHosts {
+		v := &c.VirtualHosts[i]
+		if v.Port != port || !v.Matches(host) {
+			continue
+		}
+		for j := range v.Routes {
+			if strings.HasPrefix(path, v.Routes[j].Prefix) {
+				return &v.Routes[j]
+			}
+		}
+	}
+	return nil
+}
+
+// proxy is the sidecar of one client in virtual time.
+type proxy struct {
+	config   *xds.Config
+	clusters map[string]*clusterState
+}
+
+// clusterState is a cluster with its connection pools, one a host.
+type clusterState struct {
+	*Cluster
+	pools   []pool.Pool
+	use     pool.Use
+	retries uint32 // that hold the retry breaker
+	client  int32
+}
+
+// configure takes a configuration. A cluster with any byte changed is built
+// anew: ejections, counters and the phase of its ticks are forgotten; an
+// unchanged one goes on (cluster_manager_impl.cc, addOrUpdateCluster).
+func (w *world) configure(client int32, cfg *xds.Config, now int64) {
+	p := &w.proxies[client]
+	old := p.clusters
+	p.config = cfg
+	p.clusters = make(map[string]*clusterState, len(cfg.Clusters))
+	for i := range cfg.Clusters {
+		c := &cfg.Clusters[i]
+		if o := old[c.Name]; o != nil && reflect.DeepEqual(o.cfg, c) {
+			p.clusters[c.Name] = o
+			continue
+		}
+		p.clusters[c.Name] = w.construct(client, c, now)
+	}
+}
+
+func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState {
+	hosts := HostsOf(c, w.s)
+	for i := range hosts {
+		hosts[i].Trace = w.traceHost(client, c.Name, &hosts[i], now)
+	}
+	cs := &clusterState{
+		Cluster: NewCluster(c, w.s.Profile.Rules, hosts, w.delays, now, &w.ch),
+		pools:   make([]pool.Pool, len(hosts)),
+		client:  client,
+	}
+	w.tr.Add(cs.load(now))
+	return cs
+}
+
+// traceHost records the host unless the trace has the same one already: a
+// cluster that is rebuilt keeps the lines of its hosts.
+func (w *world) traceHost(client int32, cluster string, h *Host, now int64) int32 {
+	for i, t := range w.tr.Hosts {
+		if t.Client == client && t.Cluster == cluster && t.Address == h.Address && t.Priority == h.Priority && t.Locality == h.Locality.String() {
+			return int32(i)
+		}
+	}
+	i := int32(len(w.tr.Hosts))
+	w.tr.Add(trace.Host{
+		At: trace.Sec(now), Index: i, Client: client, Upstream: h.Upstream, Cluster: cluster, Name: h.Name,
+		Address: h.Address, Locality: h.Locality.String(), Priority: h.Priority, Weight: h.Weight,
+	})
+	return i
+}
+
+// load is the cluster's priority load as a trace event.
+func (c *clusterState) load(now int64) trace.Load {
+	l := c.Loads()
+	e := trace.Load{At: trace.Sec(now), Client: c.client, Cluster: c.cfg.Name, Percent: []int32{}, Panic: []bool{}}
+	for p := range l.Levels() {
+		e.Percent = append(e.Percent, int32(l.Percent(p)))
+		e.Panic = append(e.Panic, l.Panic(p))
+	}
+	return e
+}
+
+// advance lets the cluster do what is due, and records it.
+func (w *world) advance(c *clusterState) {
+	c.Advance(w.now, &w.ch, func(ch Change) { w.changed(c, ch) })
+}
+
+// changed records what a cluster decided. The connections of an ejected host
+// that are idle are closed; busy ones finish.
+func (w *world) changed(c *clusterState, ch Change) {
+	if ch.Kind == LoadChanged {
+		w.tr.Add(c.load(ch.At))
+		return
+	}
+	e := trace.Change{At: trace.Sec(ch.At), Client: c.client, Host: c.hosts[ch.Host].Trace, Ejections: int32(c.Ejections(ch.Host))}
+	switch ch.Kind {
+	case HostEjected:
+		e.Event, e.Cause, e.Until = trace.Ejected, ch.Type.String(), trace.Sec(ch.Until)
+		c.pools[ch.Host].CloseIdle(&c.use)
+	case HostReturned:
+		e.Event = trace.Returned
+	case EjectionOverflow:
+		e.Event, e.Cause = trace.OverflowEvent, ch.Type.String()
+	case EjectionUnenforced:
+		e.Event, e.Cause = trace.Detected, ch.Type.String()
+	}
+	w.tr.Add(e)
+}

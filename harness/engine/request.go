@@ -1,0 +1,407 @@
+package engine
+
+import (
+	"github.com/faildrill/faildrill/harness/engine/outlier"
+	"github.com/faildrill/faildrill/harness/engine/pool"
+	"github.com/faildrill/faildrill/harness/engine/retry"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// request is one request with its current attempt.
+type request struct {
+	open   bool
+	gen    uint32 // of the slot; a late event has an older one
+	client int32
+	n      int32
+	due    int64
+	sent   int64
+	route  *xds.Route
+	c      *clusterState
+	retry  retry.State
+	tried  []int32
+	holds  bool // the retry breaker
+	flags  trace.Flags
+
+	attempts int32
+	host     int32
+	at       int64 // when the attempt's host was picked
+	stage    stage
+	answer   answer
+}
+
+// stage is where an attempt stands.
+type stage uint8
+
+const (
+	idle     stage = iota // between attempts
+	pending               // waits for a connection
+	attached              // sent
+	body                  // headers came
+)
+
+// due starts the next request of a client, and arms the one after it.
+func (w *world) due(client int32) {
+	l := &w.s.Clients[client].Load
+	cl := &w.clients[client]
+	n := int32(cl.sent)
+	cl.sent++
+	if cl.sent < l.Count {
+		w.q.Push(int64(l.Due(cl.sent)), event{kind: evDue, i: client})
+	}
+	if l.Concurrency > 0 && cl.inFlight >= l.Concurrency {
+		cl.waiting = append(cl.waiting, n)
+		return
+	}
+	w.send(client, n)
+}
+
+func (w *world) slot() int32 {
+	if n := len(w.free); n > 0 {
+		i := w.free[n-1]
+		w.free = w.free[:n-1]
+		return i
+	}
+	w.reqs = append(w.reqs, request{})
+	return int32(len(w.reqs) - 1)
+}
+
+func (w *world) send(client, n int32) {
+	l := &w.s.Clients[client].Load
+	w.clients[client].inFlight++
+	i := w.slot()
+	r := &w.reqs[i]
+	*r = request{open: true, gen: r.gen + 1, client: client, n: n, due: int64(l.Due(int(n))), sent: w.now, host: NoHost, tried: r.tried[:0]}
+	p := &w.proxies[client]
+	r.route = Route(p.config, l.Host, l.Port, l.Path)
+	if r.route == nil {
+		r.flags = trace.FlagNR
+		w.end(i, r, 404, NoHost, "")
+		return
+	}
+	if r.c = p.clusters[r.route.Cluster]; r.c == nil {
+		r.flags = trace.FlagNC
+		w.end(i, r, 503, NoHost, "")
+		return
+	}
+	r.retry = retry.Start(r.route.Retry)
+	if l.Timeout > 0 {
+		w.after(int64(l.Timeout), evClientTimeout, i, r)
+	}
+	if r.route.Timeout > 0 {
+		w.after(int64(r.route.Timeout), evRouteTimeout, i, r)
+	}
+	w.attempt(i)
+}
+
+func (w *world) after(d int64, k eventKind, i int32, r *request) {
+	w.q.Push(w.now+d, event{kind: k, i: i, gen: r.gen})
+}
+
+// attempt picks a host and gets a connection to it.
+func (w *world) attempt(i int32) {
+	r := &w.reqs[i]
+	w.advance(r.c)
+	h := r.c.Pick(r.tried, r.route.Retry, &w.ch)
+	r.attempts++
+	r.at = w.now
+	r.host = h
+	if h == NoHost {
+		r.attempts--
+		r.flags |= trace.FlagUH
+		w.end(i, r, 503, NoHost, "")
+		return
+	}
+	r.tried = append(r.tried, h)
+	lim := &r.c.cfg.CircuitBreakers
+	switch r.c.pools[h].NewStream(i, lim, &r.c.use) {
+	case pool.Attached:
+		w.attach(i)
+	case pool.Queued:
+		r.stage = pending
+		if r.c.pools[h].Wanted(lim, &r.c.use) {
+			w.open(r.c, h)
+		}
+	case pool.Refused:
+		w.overflow(i, r)
+	}
+}
+
+// overflow is a circuit breaker's answer: never retried, never charged.
+func (w *world) overflow(i int32, r *request) {
+	w.record(i, r, trace.Overflow, 0, false)
+	r.flags |= trace.FlagUO
+	w.end(i, r, 503, NoHost, "")
+}
+
+// open starts a connection to the host.
+func (w *world) open(c *clusterState, h int32) {
+	w.conns++
+	conn := w.conns
+	c.pools[h].Open(conn, &c.use)
+	host := &c.hosts[h]
+	e := event{kind: evConnect, conn: conn, host: h, c: c}
+	switch w.upstreamOf(host).connect(w.now, host.Port) {
+	case silent:
+		e.kind = evConnectTimeout
+		w.q.Push(w.now+int64(c.cfg.ConnectTimeout), e)
+	default:
+		// Whether it is refused shows when the packet arrives.
+		w.q.Push(w.now+min(connectLatency, int64(c.cfg.ConnectTimeout)), e)
+	}
+}
+
+func (w *world) upstreamOf(h *Host) *upstream {
+	if h.Upstream < 0 {
+		return nil
+	}
+	return &w.upstreams[h.Upstream]
+}
+
+// connected is the answer to a connect: established or refused.
+func (w *world) connected(c *clusterState, h, conn int32) {
+	host := &c.hosts[h]
+	if w.upstreamOf(host).connect(w.now, host.Port) == refuses {
+		w.connectFailed(c, h, conn, trace.Refused)
+		return
+	}
+	if i, ok := c.pools[h].Connected(conn, &c.use); ok {
+		w.attach(i)
+	}
+}
+
+// connectFailed fails everything that waits for the host.
+func (w *world) connectFailed(c *clusterState, h, conn int32, res trace.Result) {
+	ids, ok := c.pools[h].Failed(conn, w.s.Profile.Rules.PendingFailOldestFirst, &c.use)
+	if !ok {
+		return
+	}
+	for _, i := range ids {
+		r := &w.reqs[i]
+		r.stage = idle
+		w.failed(i, r, res, outlier.ConnectFailed, retry.ConnectFailure, trace.FlagUF)
+	}
+}
+
+// attach sends the request on a connection.
+func (w *world) attach(i int32) {
+	r := &w.reqs[i]
+	w.advance(r.c)
+	r.stage = attached
+	r.c.Begin(r.host)
+	w.charge(r, outlier.ConnectSuccess, 0)
+	host := &r.c.hosts[r.host]
+	r.answer = w.upstreamOf(host).serve(w.now, host.Port, &w.s.Clients[r.client].Load, &w.ch)
+	if !r.answer.never {
+		w.q.Push(w.now+r.answer.after, event{kind: evResponse, i: i, gen: r.gen})
+	}
+	if p := r.route.Retry; p != nil && p.PerTryTimeout > 0 {
+		w.q.Push(w.now+int64(p.PerTryTimeout), event{kind: evTryTimeout, i: i, gen: r.gen, host: r.attempts})
+	}
+}
+
+// charge tells outlier detection. It reports whether the host was blamed.
+func (w *world) charge(r *request, res outlier.Result, code int) bool {
+	c := r.c
+	c.Report(w.now, r.host, res, code, &w.ch, func(ch Change) { w.changed(c, ch) })
+	return c.watched && (res == outlier.RequestFailed || res == outlier.ConnectFailed || res == outlier.Timeout)
+}
+
+// response is the moment at which headers arrive, or the connection breaks.
+func (w *world) response(i int32, r *request) {
+	if r.stage != attached {
+		return
+	}
+	w.advance(r.c)
+	if r.answer.reset {
+		w.release(r, false)
+		w.failed(i, r, trace.Reset, outlier.ConnectFailed, retry.ResetFailure, trace.FlagUC)
+		return
+	}
+	res := outlier.RequestSuccess
+	if r.answer.status >= 500 {
+		res = outlier.RequestFailed
+	}
+	charged := w.charge(r, res, r.answer.status)
+	w.record(i, r, trace.Answered, int32(r.answer.status), charged)
+	switch w.again(r, retry.Response) {
+	case retry.Again:
+		w.release(r, !r.answer.close)
+		w.backOff(i, r)
+		return
+	case retry.Exhausted:
+		r.flags |= trace.FlagURX
+	case retry.No:
+	}
+	r.stage = body
+	if !r.answer.noEnd {
+		w.after(r.answer.body, evBodyEnd, i, r)
+	}
+}
+
+// bodyEnd is the end of the answer.
+func (w *world) bodyEnd(i int32, r *request) {
+	if r.stage != body {
+		return
+	}
+	host := r.host
+	w.release(r, !r.answer.close)
+	w.end(i, r, int32(r.answer.status), host, "")
+}
+
+// again decides about a retry after the attempt was charged. A retry that the
+// breaker refuses ends in UO.
+func (w *world) again(r *request, f retry.Failure) retry.Decision {
+	w.holdRetry(r, false)
+	d := r.retry.Decide(f, r.answer.status)
+	if d != retry.Again {
+		return d
+	}
+	if r.c.retries >= r.c.cfg.CircuitBreakers.MaxRetries {
+		r.flags |= trace.FlagUO
+		return retry.No
+	}
+	w.holdRetry(r, true)
+	return retry.Again
+}
+
+func (w *world) holdRetry(r *request, hold bool) {
+	if r.holds == hold {
+		return
+	}
+	r.holds = hold
+	if hold {
+		r.c.retries++
+	} else {
+		r.c.retries--
+	}
+}
+
+func (w *world) backOff(i int32, r *request) {
+	r.stage = idle
+	p := r.route.Retry
+	win := retry.Window(p, r.retry.Retries())
+	wait := int64(0)
+	if win > 0 {
+		wait = int64(retry.BackOff(p, r.retry.Retries(), w.ch.Uniform(DrawBackOff, uint64(win))))
+	}
+	w.after(wait, evRetry, i, r)
+}
+
+// failed ends an attempt that got no answer: charged first, then decided.
+func (w *world) failed(i int32, r *request, res trace.Result, od outlier.Result, f retry.Failure, flag trace.Flags) {
+	w.advance(r.c)
+	charged := w.charge(r, od, 0)
+	w.record(i, r, res, 0, charged)
+	switch w.again(r, f) {
+	case retry.Again:
+		w.backOff(i, r)
+		return
+	case retry.Exhausted:
+		r.flags |= trace.FlagURX
+	case retry.No:
+	}
+	status := int32(503)
+	if f == retry.PerTryTimeout {
+		status = 504
+	}
+	r.flags |= flag
+	w.end(i, r, status, NoHost, "")
+}
+
+// tryTimeout fires only for the attempt that it was armed for: r.attempts is
+// the number of the current one.
+func (w *world) tryTimeout(i int32, r *request) {
+	if r.stage != attached || r.at+int64(r.route.Retry.PerTryTimeout) > w.now {
+		return
+	}
+	w.release(r, false)
+	w.failed(i, r, trace.PerTryTimeout, outlier.Timeout, retry.PerTryTimeout, trace.FlagUT)
+}
+
+// routeTimeout ends the request. A host is charged only if the attempt had a
+// connection and no headers yet; an attempt that waits for a connection has no
+// host to charge.
+func (w *world) routeTimeout(i int32, r *request) {
+	r.flags |= trace.FlagUT
+	switch r.stage {
+	case attached:
+		w.advance(r.c)
+		charged := w.charge(r, outlier.Timeout, 0)
+		w.release(r, false)
+		w.record(i, r, trace.Timeout, 0, charged)
+	case pending:
+		r.c.pools[r.host].Cancel(i, &r.c.use)
+		w.record(i, r, trace.Cancelled, 0, false)
+	case body:
+		w.release(r, false)
+		w.end(i, r, 0, NoHost, "the answer broke off")
+		return
+	case idle:
+	}
+	w.end(i, r, 504, NoHost, "")
+}
+
+// clientTimeout is the client that goes away: nobody is charged.
+func (w *world) clientTimeout(i int32, r *request) {
+	switch r.stage {
+	case attached:
+		w.release(r, false)
+		w.record(i, r, trace.Cancelled, 0, false)
+	case body:
+		w.release(r, false)
+	case pending:
+		r.c.pools[r.host].Cancel(i, &r.c.use)
+		w.record(i, r, trace.Cancelled, 0, false)
+	case idle:
+	}
+	r.flags |= trace.FlagDC
+	w.end(i, r, 0, NoHost, "timeout")
+}
+
+// release gives the connection back, or closes it, and lets a waiting stream
+// have it.
+func (w *world) release(r *request, reuse bool) {
+	r.stage = idle
+	c, h := r.c, r.host
+	c.End(h)
+	if next, ok := c.pools[h].Done(reuse && !c.Ejected(h), &c.use); ok {
+		w.attach(next)
+	}
+	if lim := &c.cfg.CircuitBreakers; c.pools[h].Wanted(lim, &c.use) {
+		w.open(c, h)
+	}
+}
+
+func (w *world) record(i int32, r *request, res trace.Result, status int32, charged bool) {
+	w.tr.Attempts = append(w.tr.Attempts, trace.Attempt{
+		At: trace.Sec(r.at), Done: trace.Sec(w.now), Client: r.client, Request: r.n, N: r.attempts,
+		Host: r.c.hosts[r.host].Trace, Status: status, Result: res, Charged: charged,
+	})
+}
+
+// end is the answer that the client gets; host is whose it is.
+func (w *world) end(i int32, r *request, status, host int32, problem string) {
+	t := trace.Request{
+		At: trace.Sec(r.due), Sent: trace.Sec(r.sent), Done: trace.Sec(w.now), Client: r.client, N: r.n,
+		Status: status, Host: -1, Upstream: -1, Attempts: r.attempts, Flags: r.flags, Error: problem,
+	}
+	if host != NoHost {
+		t.Host, t.Upstream = r.c.hosts[host].Trace, r.c.hosts[host].Upstream
+	}
+	w.tr.Requests = append(w.tr.Requests, t)
+	if r.c != nil {
+		w.holdRetry(r, false)
+	}
+	r.open = false
+	r.gen++
+	client := r.client
+	w.free = append(w.free, i)
+	cl := &w.clients[client]
+	cl.inFlight--
+	if len(cl.waiting) > 0 {
+		n := cl.waiting[0]
+		cl.waiting = cl.waiting[1:]
+		w.send(client, n)
+	}
+}

@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"strings"
+
+	"github.com/faildrill/faildrill/harness/schedule"
+)
+
+// upstream is a fake server in virtual time: which faults it has, and which
+// requests they have met.
+type upstream struct {
+	def    *schedule.Upstream
+	faults []*fault // in the order in which they began
+}
+
+type fault struct {
+	*schedule.Fault
+	since int64
+	seen  int // requests that passed path, headers and port
+}
+
+// answer is what becomes of a request that an upstream has received.
+type answer struct {
+	status int
+	after  int64
+	reset  bool
+	never  bool // no response headers
+	body   int64
+	noEnd  bool // headers, but the body never ends
+	close  bool // the connection is not kept
+}
+
+// connectLatency is a round trip to an upstream: a connection, or its refusal.
+const connectLatency = 200_000
+
+// reachability is what a connect meets.
+type reachability uint8
+
+const (
+	reachable reachability = iota
+	refuses
+	silent
+)
+
+// connect is what a new connection to the port meets now.
+func (u *upstream) connect(now int64, port uint32) reachability {
+	if u == nil {
+		return refuses
+	}
+	for _, f := range u.faults {
+		if !f.active(now) || f.Port != 0 && f.Port != port {
+			continue
+		}
+		switch f.Behaviour {
+		case schedule.Refuse:
+			return refuses
+		case schedule.Blackhole:
+			return silent
+		}
+	}
+	if !u.def.Listens(port) {
+		return refuses
+	}
+	return reachable
+}
+
+// serve is what a request on an established connection meets. The first fault
+// that decides an answer wins; delays add up.
+func (u *upstream) serve(now int64, port uint32, l *schedule.Load, ch *Chooser) answer {
+	a := answer{status: 200, after: int64(u.def.Latency)}
+	decided := false
+	for _, f := range u.faults {
+		if !f.active(now) || f.Behaviour == schedule.Refuse || f.Behaviour == schedule.Blackhole {
+			continue
+		}
+		if !f.hits(port, l, ch) {
+			continue
+		}
+		if f.Behaviour == schedule.Delay {
+			a.after += int64(f.Delay)
+			if f.Jitter > 0 {
+				a.after += int64(ch.Uniform(DrawFault, uint64(f.Jitter)+1))
+			}
+			continue
+		}
+		if decided {
+			continue
+		}
+		decided = true
+		switch f.Behaviour {
+		case schedule.Status:
+			a.status = f.Status
+		case schedule.Reset:
+			a.reset = true
+		case schedule.Hang:
+			a.never = f.Hang != "body"
+			a.noEnd = !a.never
+		case schedule.SlowBody:
+			a.body = int64(f.SlowBody)
+		case schedule.CloseAfter:
+			a.close = f.seen%max(1, f.CloseAfter) == 0
+		}
+	}
+	return a
+}
+
+func (f *fault) active(now int64) bool {
+	return now >= f.since && (f.For == 0 || now < f.since+int64(f.For))
+}
+
+// hits decides whether the fault meets a request: port, path and headers
+// first, then the count, then chance.
+func (f *fault) hits(port uint32, l *schedule.Load, ch *Chooser) bool {
+	if f.Port != 0 && f.Port != port || !strings.HasPrefix(l.Path, f.Path) {
+		return false
+	}
+	for k, v := range f.Headers {
+		if l.Headers[k] != v {
+			return false
+		}
+	}
+	f.seen++
+	if f.First > 0 && f.seen > f.First || f.EveryNth > 0 && f.seen%f.EveryNth != 0 {
+		return false
+	}
+	if f.Percentage > 0 && f.Percentage < 100 {
+		return float64(ch.Uniform(DrawFault, 1<<53))/(1<<53)*100 < f.Percentage
+	}
+	return true
+}

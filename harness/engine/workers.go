@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"github.com/faildrill/faildrill/harness/engine/lb"
+	"github.com/faildrill/faildrill/harness/engine/locality"
+	"github.com/faildrill/faildrill/harness/engine/priority"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// workers is what the workers know: for each priority the hosts that are
+// healthy as of the last snapshot, and the load balancer built on them. One
+// worker is modelled.
+type workers struct {
+	seed   uint64
+	levels []level
+	counts []priority.Level
+	loads  priority.Loads
+}
+
+// level is one priority as the workers see it.
+type level struct {
+	all      source
+	healthy  source
+	degraded source
+	excluded int
+
+	groups []group // by locality, in order; only for locality-weighted clusters
+	sched  [2]*lb.EDF
+	weight [2][]float64
+}
+
+type group struct {
+	weight   uint32
+	hosts    []int32
+	excluded int
+	eligible [2]source // healthy, degraded
+}
+
+// source is a list of candidates with the balancer's memory for it.
+type source struct {
+	hosts  []int32
+	equal  bool // all weights are the same
+	seeded bool
+	rr     lb.RoundRobin
+	edf    *lb.EDF
+}
+
+func (s *source) clone() source {
+	c := *s
+	c.hosts = append([]int32(nil), s.hosts...)
+	c.edf = s.edf.Clone()
+	return c
+}
+
+func (w *workers) init(c *Cluster, seed uint64) {
+	w.seed = seed
+	w.levels = make([]level, len(c.levels))
+	w.counts = make([]priority.Level, len(c.levels))
+	for p := range c.levels {
+		if c.cfg.LocalityWeighted {
+			w.levels[p].groups = groupsOf(c, p)
+		}
+		w.update(c, p, make([]bool, len(c.levels[p])))
+	}
+}
+
+func (w *workers) clone() workers {
+	d := workers{seed: w.seed, counts: append([]priority.Level(nil), w.counts...), loads: w.loads.Clone(), levels: make([]level, len(w.levels))}
+	for p := range w.levels {
+		l := w.levels[p]
+		l.all, l.healthy, l.degraded = l.all.clone(), l.healthy.clone(), l.degraded.clone()
+		l.groups = append([]group(nil), l.groups...)
+		for g := range l.groups {
+			l.groups[g].eligible = [2]source{l.groups[g].eligible[0].clone(), l.groups[g].eligible[1].clone()}
+		}
+		l.sched = [2]*lb.EDF{l.sched[0].Clone(), l.sched[1].Clone()}
+		d.levels[p] = l
+	}
+	return d
+}
+
+// groupsOf are the localities of one priority with their weights.
+func groupsOf(c *Cluster, p int) []group {
+	weights := map[xds.Locality]uint32{}
+	for _, l := range c.cfg.Localities {
+		if int(l.Priority) == p {
+			weights[l.Locality] += l.Weight
+		}
+	}
+	var gs []group
+	at := map[xds.Locality]int{}
+	for _, h := range c.levels[p] {
+		loc := c.hosts[h].Locality
+		i, ok := at[loc]
+		if !ok {
+			i = len(gs)
+			at[loc] = i
+			w := weights[loc]
+			if loc == (xds.Locality{}) {
+				w = 0 // endpoints without a locality have no locality weight
+			}
+			gs = append(gs, group{weight: w})
+		}
+		gs[i].hosts = append(gs[i].hosts, h)
+	}
+	return gs
+}
+
+// update takes the snapshot of one priority; out says which of its hosts are
+// ejected. It reports whether the loads changed.
+func (w *workers) update(c *Cluster, p int, out []bool) bool {
+	l := &w.levels[p]
+	ejected := func(i int) bool { return out[i] }
+	hosts := c.levels[p]
+	l.all.set(c, hosts, func(int) bool { return true })
+	l.healthy.set(c, hosts, func(i int) bool { return !ejected(i) && healthy(c.hosts[hosts[i]].Health) })
+	l.degraded.set(c, hosts, func(i int) bool { return !ejected(i) && c.hosts[hosts[i]].Health == xds.HealthDegraded })
+	l.excluded = 0
+	for _, h := range hosts {
+		if excluded(c, h) {
+			l.excluded++
+		}
+	}
+	w.updateGroups(c, l, hosts, out)
+	w.counts[p] = priority.Level{Hosts: len(hosts), Healthy: len(l.healthy.hosts), Degraded: len(l.degraded.hosts), Excluded: l.excluded}
+	old := w.loads.Clone()
+	w.loads.Compute(w.counts, c.cfg.OverprovisioningFactor, c.cfg.HealthyPanicThreshold)
+	return !old.Equal(&w.loads)
+}
+
+func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, out []bool) {
+	if len(l.groups) == 0 {
+		return
+	}
+	isOut := make(map[int32]bool, len(out))
+	for i, h := range hosts {
+		isOut[h] = out[i]
+	}
+	var counts [2][]locality.Group
+	for g := range l.groups {
+		gr := &l.groups[g]
+		gr.excluded = 0
+		for _, h := range gr.hosts {
+			if excluded(c, h) {
+				gr.excluded++
+			}
+		}
+		gr.eligible[0].set(c, gr.hosts, func(i int) bool { return !isOut[gr.hosts[i]] && healthy(c.hosts[gr.hosts[i]].Health) })
+		gr.eligible[1].set(c, gr.hosts, func(i int) bool {
+			return !isOut[gr.hosts[i]] && c.hosts[gr.hosts[i]].Health == xds.HealthDegraded
+		})
+		for k := range counts {
+			counts[k] = append(counts[k], locality.Group{Weight: gr.weight, Hosts: len(gr.hosts), Excluded: gr.excluded, Eligible: len(gr.eligible[k].hosts)})
+		}
+	}
+	for k := range counts {
+		l.weight[k] = locality.Effective(counts[k], c.cfg.OverprovisioningFactor)
+		l.sched[k] = nil
+		if l.weight[k] != nil {
+			l.sched[k] = lb.NewEDF(l.weight[k], int(w.seed%scheduleStarts))
+		}
+	}
+}
+
+// scheduleStarts is how many different starts a schedule can have here. Envoy's
+// start is any number of picks; the long-run shares do not depend on it.
+const scheduleStarts = 61
+
+// set makes the list of those hosts that are in it. The counter of round robin
+// survives; the schedule of unequal weights does not.
+func (s *source) set(c *Cluster, hosts []int32, in func(i int) bool) {
+	s.hosts = s.hosts[:0:0]
+	s.equal = true
+	for i, h := range hosts {
+		if in(i) {
+			s.hosts = append(s.hosts, h)
+			s.equal = s.equal && c.hosts[h].Weight == c.hosts[s.hosts[0]].Weight
+		}
+	}
+	s.edf = nil
+}
+
+func healthy(h xds.Health) bool { return h == xds.HealthUnknown || h == xds.HealthHealthy }
+
+// excluded hosts are left out of every denominator. Draining ones are since Envoy 1.30.
+func excluded(c *Cluster, h int32) bool {
+	return c.hosts[h].Health == xds.HealthDraining && c.rules.DrainingExcluded
+}

@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/engine/des"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// world is a drill in virtual time.
+type world struct {
+	s      *schedule.Schedule
+	ch     Chooser
+	delays Delays
+	now    int64
+	q      des.Queue[event]
+	tr     *trace.Trace
+
+	proxies   []proxy
+	upstreams []upstream
+	clients   []client
+
+	reqs  []request // slots that are used again
+	free  []int32
+	conns int32
+}
+
+// client is the state of one open loop.
+type client struct {
+	sent     int     // how many are due so far
+	inFlight int     // at most Load.Concurrency
+	waiting  []int32 // numbers of requests that are due and have to wait
+}
+
+type eventKind uint8
+
+const (
+	evStep eventKind = iota
+	evObserve
+	evDue
+	evConnect
+	evConnectTimeout
+	evResponse
+	evRetry
+	evRouteTimeout
+	evTryTimeout
+	evClientTimeout
+	evBodyEnd
+)
+
+// event is something that happens to a step, an observation, a client, a
+// connection or a request; which, depends on the kind. A request's slot is used
+// again, so that gen tells a late event from one that is meant.
+type event struct {
+	kind eventKind
+	i    int32 // step, observation, client, or request slot
+	conn int32
+	host int32
+	gen  uint32
+	c    *clusterState
+}
+
+// Play predicts the schedule: the trace that a proxy of its profile would make,
+// in virtual time. The same schedule gives the same trace.
+func Play(s *schedule.Schedule) *trace.Trace {
+	return PlayWith(s, DefaultDelays)
+}
+
+// PlayWith is Play with other thread delays.
+func PlayWith(s *schedule.Schedule, d Delays) *trace.Trace {
+	w := &world{s: s, ch: NewChooser(s.Seed), delays: d, tr: &trace.Trace{Run: RunOf(s, "model")}}
+	w.start()
+	for w.q.Len() > 0 && w.q.Peek() <= int64(s.Duration) {
+		at, e := w.q.Pop()
+		w.now = at
+		w.handle(e)
+	}
+	w.finish()
+	return w.tr
+}
+
+// RunOf is the head of a trace of the schedule.
+func RunOf(s *schedule.Schedule, backend string) trace.Run {
+	r := trace.Run{
+		Schema: trace.Schema, Scenario: s.Name, Backend: backend, Istio: s.Profile.Istio, Envoy: s.Profile.Envoy,
+		Seed: s.Seed, Scale: s.Scale, Duration: s.Duration, Clients: []string{}, Upstreams: []string{},
+	}
+	for _, c := range s.Clients {
+		r.Clients = append(r.Clients, c.Name)
+	}
+	for _, u := range s.Upstreams {
+		r.Upstreams = append(r.Upstreams, u.Name)
+	}
+	return r
+}
+
+func (w *world) start() {
+	s := w.s
+	w.upstreams = make([]upstream, len(s.Upstreams))
+	for i := range s.Upstreams {
+		w.upstreams[i].def = &s.Upstreams[i]
+	}
+	w.proxies = make([]proxy, len(s.Clients))
+	w.clients = make([]client, len(s.Clients))
+	for i := range s.Clients {
+		w.configure(int32(i), &s.Configs[0][i], 0)
+	}
+	// At one instant a step comes first, then the observation, then requests.
+	for i := range s.Steps {
+		w.q.Push(int64(s.Steps[i].At), event{kind: evStep, i: int32(i)})
+	}
+	for i, at := range s.Observe {
+		w.q.Push(int64(at), event{kind: evObserve, i: int32(i)})
+	}
+	for i := range s.Clients {
+		if s.Clients[i].Load.Count > 0 {
+			w.q.Push(int64(s.Clients[i].Load.Due(0)), event{kind: evDue, i: int32(i)})
+		}
+	}
+}
+
+func (w *world) handle(e event) {
+	switch e.kind {
+	case evStep:
+		w.step(int(e.i))
+	case evObserve:
+		w.observe()
+	case evDue:
+		w.due(e.i)
+	case evConnect:
+		w.connected(e.c, e.host, e.conn)
+	case evConnectTimeout:
+		w.connectFailed(e.c, e.host, e.conn, trace.ConnectTimeout)
+	default:
+		if r := &w.reqs[e.i]; r.gen == e.gen {
+			w.requestEvent(e, r)
+		}
+	}
+}
+
+func (w *world) requestEvent(e event, r *request) {
+	switch e.kind {
+	case evResponse:
+		w.response(e.i, r)
+	case evRetry:
+		w.attempt(e.i)
+	case evTryTimeout:
+		w.tryTimeout(e.i, r)
+	case evRouteTimeout:
+		w.routeTimeout(e.i, r)
+	case evClientTimeout:
+		w.clientTimeout(e.i, r)
+	case evBodyEnd:
+		w.bodyEnd(e.i, r)
+	}
+}
+
+// step carries out one entry of the timeline.
+func (w *world) step(i int) {
+	st := &w.s.Steps[i]
+	e := trace.Step{
+		At: st.At, Index: int32(i), Kind: st.Kind, Name: st.Name, Upstream: -1, Done: st.At,
+		Witness: "virtual time", Witnessed: st.At,
+	}
+	w.advanceAll()
+	switch st.Kind {
+	case schedule.KindConfig:
+		for c := range w.proxies {
+			w.configure(int32(c), &w.s.Configs[st.Config][c], w.now)
+		}
+	case schedule.KindFault:
+		e.Upstream = st.Fault.Upstream
+		u := &w.upstreams[st.Fault.Upstream]
+		u.faults = append(u.faults, &fault{Fault: st.Fault, since: w.now})
+		if b := st.Fault.Behaviour; b == schedule.Refuse || b == schedule.Blackhole {
+			w.closeIdle(st.Fault.Upstream)
+		}
+	case schedule.KindHeal:
+		e.Upstream = w.heal(st.Heal)
+	}
+	w.tr.Add(e)
+}
+
+func (w *world) heal(name string) int32 {
+	for i := range w.upstreams {
+		u := &w.upstreams[i]
+		n := len(u.faults)
+		u.faults = slices.DeleteFunc(u.faults, func(f *fault) bool { return f.Name == name })
+		if len(u.faults) < n {
+			return int32(i)
+		}
+	}
+	return -1
+}
+
+// closeIdle closes every idle connection to an upstream, as a server that goes
+// away does.
+func (w *world) closeIdle(u int32) {
+	for i := range w.proxies {
+		for _, c := range w.proxies[i].clusters {
+			for h := range c.hosts {
+				if c.hosts[h].Upstream == u {
+					c.pools[h].CloseIdle(&c.use)
+				}
+			}
+		}
+	}
+}
+
+// advanceAll lets every cluster do what is due, in the order of the configuration.
+func (w *world) advanceAll() {
+	for i := range w.proxies {
+		p := &w.proxies[i]
+		for j := range p.config.Clusters {
+			w.advance(p.clusters[p.config.Clusters[j].Name])
+		}
+	}
+}
+
+func (w *world) observe() {
+	w.advanceAll()
+	e := trace.Endpoints{At: trace.Sec(w.now)}
+	for i := range w.proxies {
+		p := &w.proxies[i]
+		for j := range p.config.Clusters {
+			c := p.clusters[p.config.Clusters[j].Name]
+			for h := range c.hosts {
+				e.Rows = append(e.Rows, c.Row(int32(i), int32(h)))
+			}
+		}
+	}
+	w.tr.Add(e)
+}
+
+// finish ends the drill: what is still open when the time is up gets no answer.
+func (w *world) finish() {
+	w.now = int64(w.s.Duration)
+	w.advanceAll()
+	for i := range w.reqs {
+		if r := &w.reqs[i]; r.open {
+			w.end(int32(i), r, 0, NoHost, "unanswered at the end of the drill")
+		}
+	}
+	// Clusters act by themselves between requests and are asked one by one, so
+	// that what they did is not in order of time yet.
+	slices.SortStableFunc(w.tr.Changes, func(a, b trace.Change) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(w.tr.Loads, func(a, b trace.Load) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(w.tr.Requests, func(a, b trace.Request) int { return cmp.Compare(a.At, b.At) })
+	w.tr.Add(trace.End{At: w.s.Duration})
+}

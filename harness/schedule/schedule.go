@@ -1,0 +1,235 @@
+// Package schedule is a drill with nothing left to decide.
+//
+// New turns a scenario and its Istio YAML into the configuration that every
+// proxy has at every moment, the addresses at which the upstreams answer, the
+// load, and the steps at their offsets:
+//
+//	s, err := schedule.New(input, profile, seed)
+//	tr := engine.Play(s)                 // or any backend
+//	err = s.Save(w)                      // schedule.json: the run can be repeated from it alone
+//
+// It leaves out how the steps are carried out; that is the backends' work.
+package schedule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// Schema is the version of schedule.json.
+const Schema = "faildrill.dev/schedule/v1"
+
+// Schedule is what a backend plays. It is a plain value and is not changed by playing it.
+type Schedule struct {
+	Schema   string        `json:"schema"`
+	Name     string        `json:"name"`
+	Profile  istio.Profile `json:"profile"`
+	Seed     uint64        `json:"seed"`
+	Scale    float64       `json:"scale"` // 1: as written; 10: ten times as fast
+	Duration trace.Sec     `json:"duration"`
+
+	Clients   []Client   `json:"clients"`
+	Upstreams []Upstream `json:"upstreams"`
+	Steps     []Step     `json:"steps"` // in order of time
+	// Configs has one configuration for every client: at 0 s, and after each
+	// step of kind config. Step.Config says which.
+	Configs [][]xds.Config `json:"configs"`
+	// Observe are the instants at which the endpoint table is recorded.
+	Observe []trace.Sec `json:"observe"`
+	// Documents is the Istio YAML itself, for backends that have a control
+	// plane: all of it at 0 s, and after each step of kind config.
+	Documents [][]Document `json:"documents"`
+}
+
+// Document is one Istio object as text.
+type Document struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+	YAML      string `json:"yaml"`
+}
+
+// Client is one client with its load.
+type Client struct {
+	Name      string            `json:"name"`
+	Namespace string            `json:"namespace"`
+	Locality  xds.Locality      `json:"locality"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Load      Load              `json:"load"`
+}
+
+// Load is an open loop of requests.
+type Load struct {
+	URL         string            `json:"url"`
+	Host        string            `json:"host"` // without the port
+	Port        uint32            `json:"port"`
+	Path        string            `json:"path"`
+	Method      string            `json:"method"`
+	Headers     map[string]string `json:"headers,omitempty"`
+	Start       trace.Sec         `json:"start"`
+	Every       trace.Sec         `json:"every"`
+	Count       int               `json:"count"` // how many are sent in all
+	KeepAlive   bool              `json:"keepAlive"`
+	Concurrency int               `json:"concurrency"`
+	Timeout     trace.Sec         `json:"timeout"`
+}
+
+// Due is when the n-th request, from 0, is due.
+func (l *Load) Due(n int) trace.Sec { return l.Start + trace.Sec(n)*l.Every }
+
+// Upstream is a fake server with its addresses.
+type Upstream struct {
+	Name    string       `json:"name"`
+	Address string       `json:"address"` // as in the configuration
+	IPs     []netip.Addr `json:"ips"`     // what the address resolves to
+	Ports   []uint32     `json:"ports"`
+	Latency trace.Sec    `json:"latency"`
+}
+
+// Listens reports whether the upstream listens on the port when nothing is broken.
+func (u *Upstream) Listens(port uint32) bool {
+	for _, p := range u.Ports {
+		if p == port {
+			return true
+		}
+	}
+	return false
+}
+
+// Kinds of Step.
+const (
+	KindConfig = "config"
+	KindFault  = "fault"
+	KindHeal   = "heal"
+)
+
+// Step is one entry of the timeline.
+type Step struct {
+	At     trace.Sec `json:"at"`
+	Kind   string    `json:"kind"`
+	Name   string    `json:"name"`
+	Config int       `json:"config,omitempty"` // kind config: index into Configs
+	Fault  *Fault    `json:"fault,omitempty"`  // kind fault
+	Heal   string    `json:"heal,omitempty"`   // kind heal: name of the fault
+	// Entry is the index in the scenario's timeline, -1 for a step that the
+	// planner made.
+	Entry int `json:"entry"`
+}
+
+// Behaviours of a Fault, spelled as in the scenario format.
+const (
+	Status     = "status"
+	Delay      = "delay"
+	Refuse     = "refuse"
+	Blackhole  = "blackhole"
+	Reset      = "reset"
+	Hang       = "hang"
+	SlowBody   = "slowBody"
+	CloseAfter = "closeAfter"
+)
+
+// Fault is what one upstream does wrong.
+type Fault struct {
+	Name       string            `json:"name"`
+	Upstream   int32             `json:"upstream"`
+	Behaviour  string            `json:"behaviour"`
+	Status     int               `json:"status,omitempty"`
+	Delay      trace.Sec         `json:"delay,omitempty"`
+	Jitter     trace.Sec         `json:"jitter,omitempty"`
+	Hang       string            `json:"hang,omitempty"` // headers or body
+	SlowBody   trace.Sec         `json:"slowBody,omitempty"`
+	CloseAfter int               `json:"closeAfter,omitempty"`
+	Percentage float64           `json:"percentage"` // 100: every request
+	First      int               `json:"first,omitempty"`
+	EveryNth   int               `json:"everyNth,omitempty"`
+	For        trace.Sec         `json:"for,omitempty"`
+	Path       string            `json:"path,omitempty"`
+	Headers    map[string]string `json:"headers,omitempty"`
+	Port       uint32            `json:"port,omitempty"`
+}
+
+// Save writes the schedule as JSON.
+func (s *Schedule) Save(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(s)
+}
+
+// Read reads what Save wrote, and checks that its references hold.
+func Read(r io.Reader) (*Schedule, error) {
+	var s Schedule
+	d := json.NewDecoder(r)
+	if err := d.Decode(&s); err != nil {
+		return nil, fmt.Errorf("reading the schedule: %w", err)
+	}
+	if s.Schema != Schema {
+		return nil, fmt.Errorf("reading the schedule: schema %q; expected %q", s.Schema, Schema)
+	}
+	return &s, s.validate()
+}
+
+func (s *Schedule) validate() error {
+	if len(s.Configs) == 0 || len(s.Documents) != len(s.Configs) {
+		return fmt.Errorf("the schedule has %d configurations and %d sets of documents; expected the same number, at least one", len(s.Configs), len(s.Documents))
+	}
+	for i, c := range s.Configs {
+		if len(c) != len(s.Clients) {
+			return fmt.Errorf("configuration %d is for %d clients; expected %d", i, len(c), len(s.Clients))
+		}
+	}
+	for i := range s.Clients {
+		if l := &s.Clients[i].Load; l.Every <= 0 && l.Count > 1 || l.Count < 0 || l.Concurrency < 0 {
+			return fmt.Errorf("client %d: its load of %d requests, one every %v, cannot be sent", i, l.Count, l.Every.D())
+		}
+	}
+	last := trace.Sec(0)
+	for i, st := range s.Steps {
+		switch {
+		case st.At < last:
+			return fmt.Errorf("step %d is at %v, before the one ahead of it", i, st.At.D())
+		case st.Kind == KindConfig && (st.Config < 0 || st.Config >= len(s.Configs)):
+			return fmt.Errorf("step %d refers to configuration %d of %d", i, st.Config, len(s.Configs))
+		case st.Kind == KindFault && (st.Fault == nil || st.Fault.Upstream < 0 || int(st.Fault.Upstream) >= len(s.Upstreams)):
+			return fmt.Errorf("step %d has a fault of no upstream", i)
+		case st.Kind != KindConfig && st.Kind != KindFault && st.Kind != KindHeal:
+			return fmt.Errorf("step %d has the unknown kind %q", i, st.Kind)
+		}
+		last = st.At
+	}
+	return nil
+}
+
+// UpstreamAt returns the upstream that owns the address, or -1.
+func (s *Schedule) UpstreamAt(ip netip.Addr) int32 {
+	for i := range s.Upstreams {
+		for _, a := range s.Upstreams[i].IPs {
+			if a == ip {
+				return int32(i)
+			}
+		}
+	}
+	return -1
+}
+
+// Resolve returns what an endpoint address of the configuration stands for: an
+// IP itself, or what the scenario's DNS answers for a name. An address that no
+// upstream serves resolves to nothing.
+func (s *Schedule) Resolve(address string) []netip.Addr {
+	if ip, err := netip.ParseAddr(address); err == nil {
+		return []netip.Addr{ip}
+	}
+	for i := range s.Upstreams {
+		if s.Upstreams[i].Address == address {
+			return s.Upstreams[i].IPs
+		}
+	}
+	return nil
+}
