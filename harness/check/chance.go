@@ -1,0 +1,27 @@
+package check
+
+import "gonum.org/v1/gonum/stat/distuv"
+
+// ErrorRate is the chance with which one expectation may be judged wrongly
+// because of chance alone.
+const ErrorRate = 1e-6
+
+// WidestBound is how wide, in percentage points, the bound of a share may be
+// before its expectation is inconclusive: more requests are needed.
+const WidestBound = 10.0
+
+// interval is the exact (Clopper-Pearson) interval for the probability behind
+// k of n, at ErrorRate.
+func interval(k, n int) (low, high float64) {
+	low, high = 0, 1
+	if n == 0 {
+		return low, high
+	}
+	if k > 0 {
+		low = distuv.Beta{Alpha: float64(k), Beta: float64(n - k + 1)}.Quantile(ErrorRate / 2)
+	}
+	if k < n {
+		high = distuv.Beta{Alpha: float64(k + 1), Beta: float64(n - k)}.Quantile(1 - ErrorRate/2)
+	}
+	return low, high
+}

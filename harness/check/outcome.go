@@ -1,0 +1,217 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// Impact is what a drill did to the clients.
+type Impact struct {
+	Outcome      result.Outcome
+	Since        trace.Sec // the first step that was witnessed; 0 without steps
+	Requests     int       // since then
+	Errors       int       // of them
+	ReturnErrors int       // of the errors: made by an ejected host that returned while it was still broken
+	// FailoverAfter runs from Since to the first request of the remaining run
+	// without errors, those of returns aside; nil: there is none.
+	FailoverAfter *float64
+	// ReturnAfter runs from the last heal to the first request that the healed
+	// upstream answered; nil: nothing was healed, or it did not return.
+	ReturnAfter *float64
+	Lost        []int32 // upstreams whose attempts failed
+}
+
+// settledRun is the number of requests without an error that a run needs, at
+// the end of a drill, to count as failed over; fewer if there are fewer.
+const settledRun = 5
+
+// Outcome says what the mesh did in the drill.
+func Outcome(t *trace.Trace) Impact {
+	im := Impact{}
+	for _, s := range t.Steps {
+		if s.Kind != "heal" && s.Witness != "" {
+			im.Since = s.Witnessed
+			break
+		}
+	}
+	lost := failing(t, im.Since)
+	im.Lost = lost
+	returned := returnErrors(t)
+	goodFrom, good, moved := im.Since, 0, false
+	first := true
+	for i := range t.Requests {
+		r := &t.Requests[i]
+		if r.At < im.Since {
+			continue
+		}
+		im.Requests++
+		switch {
+		case !r.Failed():
+			if good == 0 && !first {
+				goodFrom = r.At
+			}
+			good++
+		case returned[i]:
+			im.Errors++
+			im.ReturnErrors++
+		default:
+			im.Errors++
+			good = 0
+		}
+		first = false
+	}
+	for _, c := range t.Changes {
+		moved = moved || c.At >= im.Since && (c.Event == trace.Ejected || c.Event == trace.OverflowEvent)
+	}
+	moved = moved || len(lost) > 0
+	settled := good > 0 && good >= min(settledRun, im.Requests)
+	if settled {
+		d := max(0, (goodFrom - im.Since).Seconds())
+		im.FailoverAfter = &d
+	}
+	im.ReturnAfter = returnAfter(t)
+	im.Outcome = outcome(t, &im, settled, moved)
+	return im
+}
+
+func outcome(t *trace.Trace, im *Impact, settled, moved bool) result.Outcome {
+	switch {
+	case im.Errors == 0 && !moved:
+		return result.NoImpact
+	case settled:
+		return result.FailsOver
+	case !survivor(t, im):
+		return result.TotalLoss
+	}
+	before := In(t, -1, 0, im.Since)
+	share := 1.0
+	if n := before.Total(); n > 0 {
+		k := 0
+		for _, u := range im.Lost {
+			k += before.Answered[t.UpstreamName(u)]
+		}
+		share = float64(k) / float64(n)
+	}
+	// Fewer errors than the lost share, by more than chance: part of it was saved.
+	n, k := im.Requests, im.Errors-im.ReturnErrors
+	if _, high := interval(k, n); high < share {
+		return result.Partial
+	}
+	if share == 1 && k < n*9/10 {
+		return result.Partial
+	}
+	return result.NeverFailsOver
+}
+
+// failing are the upstreams that failed an attempt since the instant.
+func failing(t *trace.Trace, since trace.Sec) []int32 {
+	var us []int32
+	for i := range t.Attempts {
+		a := &t.Attempts[i]
+		if a.At < since || a.Host < 0 {
+			continue
+		}
+		bad := a.Result != trace.Answered && a.Result != trace.Overflow || a.Status >= 500
+		if u := t.UpstreamOf(a.Host); bad && !slices.Contains(us, u) {
+			us = append(us, u)
+		}
+	}
+	return us
+}
+
+// survivor reports whether a host of the clients' clusters belongs to an
+// upstream that failed nothing.
+func survivor(t *trace.Trace, im *Impact) bool {
+	used := map[string]bool{}
+	for i := range t.Attempts {
+		if h := t.Attempts[i].Host; h >= 0 {
+			used[t.Hosts[h].Cluster] = true
+		}
+	}
+	for _, h := range t.Hosts {
+		if used[h.Cluster] && !slices.Contains(im.Lost, h.Upstream) {
+			return true
+		}
+	}
+	return false
+}
+
+// returnErrors marks the requests that failed only because an ejected host was
+// let back although it was still broken: their first attempt met it after its
+// return and before the workers knew of its next ejection.
+func returnErrors(t *trace.Trace) map[int]bool {
+	type span struct {
+		host     int32
+		from, to trace.Sec
+	}
+	var spans []span
+	for i, c := range t.Changes {
+		if c.Event != trace.Returned {
+			continue
+		}
+		s := span{host: c.Host, from: c.At, to: -1}
+		for _, d := range t.Changes[i+1:] {
+			if d.Host == c.Host && d.Event == trace.Ejected {
+				s.to = known(t, c.Host, d.At)
+				break
+			}
+		}
+		if s.to >= 0 {
+			spans = append(spans, s)
+		}
+	}
+	if len(spans) == 0 {
+		return nil
+	}
+	type key struct{ client, n int32 }
+	first := map[key]*trace.Attempt{}
+	for i := range t.Attempts {
+		if a := &t.Attempts[i]; a.N == 1 {
+			first[key{a.Client, a.Request}] = a
+		}
+	}
+	marks := map[int]bool{}
+	for i := range t.Requests {
+		r := &t.Requests[i]
+		a := first[key{r.Client, r.N}]
+		if !r.Failed() || a == nil {
+			continue
+		}
+		for _, s := range spans {
+			if a.Host == s.host && a.At >= s.from && a.At <= s.to {
+				marks[i] = true
+			}
+		}
+	}
+	return marks
+}
+
+// known is when the workers have heard of what happened to the host.
+func known(t *trace.Trace, host int32, at trace.Sec) trace.Sec {
+	for _, l := range t.Loads {
+		if l.At >= at && l.Cluster == t.Hosts[host].Cluster && l.Client == t.Hosts[host].Client {
+			return l.At
+		}
+	}
+	return t.Run.Duration
+}
+
+func returnAfter(t *trace.Trace) *float64 {
+	for i := len(t.Steps) - 1; i >= 0; i-- {
+		s := &t.Steps[i]
+		if s.Kind != "heal" || s.Upstream < 0 {
+			continue
+		}
+		for j := range t.Requests {
+			r := &t.Requests[j]
+			if r.At >= s.Witnessed && r.Upstream == s.Upstream && !r.Failed() {
+				d := (r.At - s.Witnessed).Seconds()
+				return &d
+			}
+		}
+		return nil
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+// Package result holds what faildrill says about a drill: the JSON that others
+// build on.
+//
+// Names stay; fields may be added. Times are seconds from the start of the
+// drill, shares are 0 to 1:
+//
+//	{"schema": "faildrill.dev/plan/v1", "results": [{"name": ..., "outcome": "never-fails-over", ...}]}
+//
+// It leaves out how any of it is found: packages check and explain do that.
+package result
+
+import "github.com/faildrill/faildrill/harness/istio"
+
+// Schemas of the documents.
+const (
+	PlanSchema = "faildrill.dev/plan/v1"
+	RunSchema  = "faildrill.dev/run/v1"
+	LintSchema = "faildrill.dev/lint/v1"
+)
+
+// Document is a list of results with its schema.
+type Document[R any] struct {
+	Schema  string `json:"schema"`
+	Results []R    `json:"results"`
+}
+
+// Profile names the releases whose rules were followed.
+type Profile struct {
+	Istio     string     `json:"istio"`
+	Envoy     string     `json:"envoy"`
+	IstioMark istio.Mark `json:"istioMark"`
+	EnvoyMark istio.Mark `json:"envoyMark"`
+}
+
+// Outcome is what the mesh did in a drill.
+type Outcome string
+
+// The outcomes.
+const (
+	NoImpact       Outcome = "no-impact"        // no error, and nothing moved
+	FailsOver      Outcome = "fails-over"       // no error, others serve
+	Partial        Outcome = "partial"          // fewer errors than the lost share
+	NeverFailsOver Outcome = "never-fails-over" // the lost share stays errors though a healthy endpoint exists
+	TotalLoss      Outcome = "total-loss"       // none is left
+	Rejected       Outcome = "rejected"         // istiod or Envoy refuses the configuration
+)
+
+// Passes reports whether a drill without expectations passes on the outcome.
+func (o Outcome) Passes() bool { return o == NoImpact || o == FailsOver }
+
+// Verdict is what is said of an expectation or a scenario.
+type Verdict string
+
+// The verdicts.
+const (
+	Pass         Verdict = "pass"
+	Fail         Verdict = "fail"
+	Skip         Verdict = "skip"
+	Inconclusive Verdict = "inconclusive"
+	Error        Verdict = "error"
+)
+
+// Plan is the prediction of one drill.
+type Plan struct {
+	Name    string  `json:"name"`
+	File    string  `json:"file,omitempty"`
+	Client  string  `json:"client"`
+	Fault   string  `json:"fault"`
+	Profile Profile `json:"profile"`
+	Seed    uint64  `json:"seed"`
+	Outcome Outcome `json:"outcome"`
+	// Verdict says whether the drill would pass: by its expectations, or, without
+	// any, by its outcome.
+	Verdict      Verdict       `json:"verdict"`
+	Expectations []Expectation `json:"expectations,omitempty"`
+
+	Requests      int      `json:"requests"`      // after the fault
+	ClientErrors  int      `json:"clientErrors"`  // of them
+	ReturnErrors  int      `json:"returnErrors"`  // client errors that the return of a host which is still broken cost
+	FailoverAfter *float64 `json:"failoverAfter"` // null: never
+	ReturnAfter   *float64 `json:"returnAfter"`   // null: nothing was healed, or it did not return
+
+	Assumed     []string           `json:"assumed"`
+	NotModelled []NotModelled      `json:"notModelled"`
+	Phases      []Phase            `json:"phases"`
+	Events      []Event            `json:"events"`
+	Counters    map[string]Counter `json:"counters"`
+	Endpoints   []Endpoints        `json:"endpoints"`
+	Causes      []Cause            `json:"causes"`
+	Problems    []string           `json:"problems,omitempty"` // why it was rejected
+}
+
+// Run is one scenario on one backend.
+type Run struct {
+	Scenario      string             `json:"scenario"`
+	File          string             `json:"file,omitempty"`
+	Backend       string             `json:"backend"`
+	Profile       Profile            `json:"profile"`
+	Seed          uint64             `json:"seed"`
+	Scale         float64            `json:"scale"`
+	Verdict       Verdict            `json:"verdict"`
+	Reason        string             `json:"reason,omitempty"` // of a verdict that no expectation explains
+	Outcome       Outcome            `json:"outcome"`
+	Expectations  []Expectation      `json:"expectations"`
+	Requests      int                `json:"requests"`
+	ClientErrors  int                `json:"clientErrors"`
+	FailoverAfter *float64           `json:"failoverAfter"`
+	ReturnAfter   *float64           `json:"returnAfter"`
+	Phases        []Phase            `json:"phases"`
+	Events        []Event            `json:"events"`
+	Counters      map[string]Counter `json:"counters"`
+	Endpoints     []Endpoints        `json:"endpoints"`
+	Causes        []Cause            `json:"causes"`
+	NotModelled   []NotModelled      `json:"notModelled"`
+
+	ConfigDifferences []string    `json:"configDifferences"`
+	Divergence        *Divergence `json:"divergence"`
+	Folder            string      `json:"folder,omitempty"`
+	Replay            string      `json:"replay,omitempty"` // the command that plays it again
+}
+
+// NotModelled is a field that the prediction does not understand.
+type NotModelled struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Field   string `json:"field"`
+	Decides bool   `json:"decides"` // it may decide which endpoint answers
+	Why     string `json:"why,omitempty"`
+}
+
+// Phase is a time in which neither the timeline nor the priority load changed.
+type Phase struct {
+	From     float64            `json:"from"`
+	To       float64            `json:"to"`
+	Requests int                `json:"requests"`
+	Share    map[string]float64 `json:"share"` // of the answered requests, by upstream
+	Errors   int                `json:"errors"`
+	Statuses map[string]int     `json:"statuses"`
+	Flags    map[string]int     `json:"flags"`
+}
+
+// Event is a change of one endpoint's outlier state.
+type Event struct {
+	At       float64  `json:"at"`
+	Client   string   `json:"client,omitempty"`
+	Upstream string   `json:"upstream"`
+	Address  string   `json:"address"`
+	Event    string   `json:"event"` // ejected, returned, overflow, detected
+	Cause    string   `json:"cause,omitempty"`
+	Until    *float64 `json:"until,omitempty"` // ejected: the tick at which it can return
+}
+
+// Counter sums up what happened to one upstream.
+type Counter struct {
+	Attempts    int `json:"attempts"`
+	Charged     int `json:"charged"` // attempts that outlier detection counted as failures
+	Ejections   int `json:"ejections"`
+	Overflow    int `json:"overflow"` // ejections that maxEjectionPercent refused
+	Retries     int `json:"retries"`  // attempts after the first
+	ConnectFail int `json:"connectFail"`
+}
+
+// Endpoints is the endpoint table at an instant.
+type Endpoints struct {
+	At   float64 `json:"at"`
+	Rows []Row   `json:"rows"`
+}
+
+// Row is one endpoint, with the columns of `istioctl proxy-config endpoints`.
+type Row struct {
+	Client       string `json:"client,omitempty"`
+	Upstream     string `json:"upstream"`
+	Address      string `json:"address"`
+	Name         string `json:"name,omitempty"`
+	Locality     string `json:"locality"`
+	Priority     uint32 `json:"priority"`
+	Weight       uint32 `json:"weight"`
+	Status       string `json:"status"`
+	OutlierCheck string `json:"outlierCheck"`
+	Ejections    int32  `json:"ejections"`
+	Cluster      string `json:"cluster"`
+}
+
+// Cause is why a drill went as it did.
+type Cause struct {
+	Code    string `json:"code"`
+	Field   string `json:"field"`
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Default string `json:"default,omitempty"` // the value in force when the field is not set
+	Since   string `json:"since,omitempty"`   // the release since which it is so
+	Message string `json:"message"`
+	Fix     *Fix   `json:"fix"`
+}
+
+// Fix is the smallest change that makes the drill pass.
+type Fix struct {
+	Field string `json:"field"`
+	From  string `json:"from"` // "": not set
+	To    string `json:"to"`
+	// Patch is the object to apply, as YAML.
+	Patch string `json:"patch,omitempty"`
+	// Confirmed: predicting again with the change passed.
+	Confirmed bool `json:"confirmed"`
+}
+
+// Expectation is the verdict on one expectation.
+type Expectation struct {
+	Name     string  `json:"name"`
+	Verdict  Verdict `json:"verdict"`
+	Expected string  `json:"expected"`
+	Observed string  `json:"observed"`
+	Evidence string  `json:"evidence,omitempty"`
+}
+
+// Divergence is the first decision of a live run that the model does not permit.
+type Divergence struct {
+	At        float64 `json:"at"`
+	Decision  string  `json:"decision"`
+	Permitted string  `json:"permitted"`
+	Observed  string  `json:"observed"`
+}
