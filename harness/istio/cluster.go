@@ -1,0 +1,169 @@
+package istio
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	networking "istio.io/api/networking/v1alpha3"
+
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// Envoy's own values for what istiod never sends.
+const (
+	overprovisioningFactor = 140
+	updateMergeWindow      = time.Second
+	dnsJitter              = 100 * time.Millisecond
+)
+
+// addClusters makes the clusters of a service: one a port, and one more for each subset.
+// pilot/pkg/networking/core/cluster.go: buildOutboundClusters.
+func (t *translator) addClusters(s *service) {
+	kind, ok := s.discoveryType()
+	if !ok {
+		return
+	}
+	r := t.ruleFor(s.host, s.namespace)
+	if r != nil {
+		for _, from := range r.from {
+			t.used[from] = true
+		}
+	}
+	for i, port := range s.ports {
+		if protocolOf(port.Protocol) == "UDP" {
+			continue
+		}
+		var base policy
+		if r != nil {
+			base, _ = portPolicy(r.policy, r.policyAt, port.Number)
+		}
+		// Subsets hang on the default cluster: without it there are none.
+		if !t.addCluster(s, i, kind, base, nil) || r == nil {
+			continue
+		}
+		for j := range r.subsets {
+			t.addCluster(s, i, kind, subsetPolicy(base, r.subsets[j], port.Number), &r.subsets[j])
+		}
+	}
+}
+
+// addCluster makes one cluster and says whether istiod would send it.
+// pilot/pkg/networking/core/cluster_builder.go: buildCluster, applyDestinationRule, buildSubsetCluster.
+func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryType, p policy, sub *subset) bool {
+	port := s.ports[portIndex]
+	var name string
+	var selector map[string]string
+	if sub != nil {
+		name, selector = sub.Name, sub.Labels
+	}
+	instances := s.endpointsOf(port, kind, selector)
+	// Rule: RuleNoEmptyDNSCluster: a DNS cluster without endpoints is not sent, an EDS one is.
+	if len(instances) == 0 && (kind == xds.StrictDNS || kind == xds.LogicalDNS) && (sub == nil || !passthrough(p.loadBalancer)) {
+		return false
+	}
+	c := xds.Cluster{
+		Name:                   clusterName(port.Number, name, s.host),
+		Type:                   kind,
+		LBPolicy:               t.lbPolicy(p.loadBalancer),
+		ConnectTimeout:         t.connectTimeout(p.connectionPool),
+		OverprovisioningFactor: overprovisioningFactor,
+		HealthyPanicThreshold:  t.panicThreshold(p.outlierDetection, s),
+		UpdateMergeWindow:      updateMergeWindow,
+		OutlierDetection:       outlierDetection(p.outlierDetection),
+		CircuitBreakers:        circuitBreakers(p.connectionPool),
+		TLS:                    tlsMode(p.tls),
+	}
+	set := t.effectiveLocality(s, p.loadBalancer, p.loadBalancerAt)
+	c.LocalityWeighted = t.localityWeighted(set, c.OutlierDetection != nil)
+
+	var groups []group
+	switch {
+	case kind == xds.OriginalDst || passthrough(p.loadBalancer):
+		c.Type, c.LBPolicy = xds.OriginalDst, xds.ClusterProvided
+	default:
+		groups = t.applyLocality(groupByLocality(instances), set, c.OutlierDetection != nil, kind, name)
+		if kind != xds.EDS {
+			c.DNS = &xds.DNS{RefreshRate: t.mesh.DNSRefreshRate, RespectTTL: true}
+			if t.v.has(RuleDNSJitter) {
+				c.DNS.Jitter = dnsJitter
+			}
+		}
+	}
+	for _, g := range groups {
+		c.Localities = append(c.Localities, g.LocalityEndpoints)
+	}
+	t.out.Config.Clusters = append(t.out.Config.Clusters, c)
+	t.explain(c.Name, s, portIndex, p, set, sub, groups)
+	return true
+}
+
+// explain records where the parts of the cluster come from.
+func (t *translator) explain(cluster string, s *service, portIndex int, p policy, set *localitySetting, sub *subset, groups []group) {
+	add := func(part Part, at place) {
+		if at.res != nil {
+			t.use(Use{Part: part, Cluster: cluster, Resource: at.res, Path: at.path})
+		}
+	}
+	add(PartService, s.portAt[portIndex])
+	switch {
+	case sub != nil && p.base.path == "": // neither the rule nor the subset has a policy
+		add(PartPolicy, sub.at.sub("trafficPolicy"))
+	default:
+		add(PartPolicy, p.base)
+	}
+	if p.outlierDetection != nil {
+		add(PartOutlierDetection, p.outlierAt)
+	}
+	if p.loadBalancer != nil {
+		add(PartLoadBalancer, p.loadBalancerAt)
+	}
+	if set != nil {
+		add(PartLocality, set.at)
+	}
+	if p.connectionPool != nil {
+		add(PartConnectionPool, p.connectionPoolAt)
+	}
+	if p.tls != nil {
+		add(PartTLS, p.tlsAt)
+	}
+	for i, g := range groups {
+		for j, in := range g.instances {
+			path := indexed("spec.endpoints", in.index)
+			if in.index < 0 {
+				path = "spec.hosts"
+			}
+			t.use(Use{Part: PartEndpoint, Cluster: cluster, Resource: in.entry, Path: path, Group: i, Index: j})
+		}
+	}
+}
+
+// tlsMode is the mode of the rule; "" is plain text.
+// Rule: RuleTLSMode, pilot/pkg/networking/core/cluster_tls.go: buildUpstreamTLSSettings.
+func tlsMode(tls *networking.ClientTLSSettings) string {
+	if tls == nil || tls.Mode == networking.ClientTLSSettings_DISABLE {
+		return ""
+	}
+	return tls.Mode.String()
+}
+
+// protocolOf reads a port's protocol; unknown and empty ones are sniffed.
+// pkg/config/protocol/instance.go: Parse.
+func protocolOf(text string) string {
+	switch p := strings.ToUpper(text); p {
+	case "TCP", "UDP", "GRPC", "GRPC-WEB", "HTTP", "HTTP_PROXY", "HTTP2", "HTTPS", "TLS", "MONGO", "REDIS", "MYSQL", "HBONE":
+		return p
+	}
+	return ""
+}
+
+// isHTTP reports whether a port's requests are routed as HTTP.
+func isHTTP(protocol string) bool {
+	switch protocolOf(protocol) {
+	case "HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTP_PROXY", "":
+		return true
+	}
+	return false
+}
+
+func indexed(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }

@@ -1,0 +1,67 @@
+package istio
+
+import (
+	networking "istio.io/api/networking/v1alpha3"
+)
+
+// policy is a traffic policy for one port of one cluster, each block with the place it comes from.
+type policy struct {
+	connectionPool   *networking.ConnectionPoolSettings
+	loadBalancer     *networking.LoadBalancerSettings
+	outlierDetection *networking.OutlierDetection
+	tls              *networking.ClientTLSSettings
+
+	base             place // where a missing block would go
+	connectionPoolAt place
+	loadBalancerAt   place
+	outlierAt        place
+	tlsAt            place
+}
+
+// portPolicy takes the blocks for one port from a policy.
+// Rule: RulePortLevel, pilot/pkg/networking/util/util.go: GetPortLevelTrafficPolicy.
+// An entry for the port replaces all four blocks; what it omits is default, not inherited.
+func portPolicy(p *networking.TrafficPolicy, at place, port uint32) (policy, bool) {
+	for i, e := range p.GetPortLevelSettings() {
+		if e.GetPort() != nil && e.Port.Number == port {
+			at = place{at.res, indexed(at.path+".portLevelSettings", i)}
+			return newPolicy(e.ConnectionPool, e.LoadBalancer, e.OutlierDetection, e.Tls, at), true
+		}
+	}
+	return newPolicy(p.GetConnectionPool(), p.GetLoadBalancer(), p.GetOutlierDetection(), p.GetTls(), at), false
+}
+
+func newPolicy(cp *networking.ConnectionPoolSettings, lb *networking.LoadBalancerSettings,
+	od *networking.OutlierDetection, tls *networking.ClientTLSSettings, at place,
+) policy {
+	return policy{
+		cp, lb, od, tls, at,
+		at.sub("connectionPool"), at.sub("loadBalancer"), at.sub("outlierDetection"), at.sub("tls"),
+	}
+}
+
+// subsetPolicy lays a subset's policy over that of its rule.
+// Rule: RuleSubsetPolicy, util.go: MergeSubsetTrafficPolicy, and
+// pilot/pkg/model/destination_rule.go: MergeTrafficPolicy. A block that the subset
+// has replaces the rule's; with an entry for the port, the absent ones do too.
+func subsetPolicy(base policy, s subset, port uint32) policy {
+	if s.TrafficPolicy == nil {
+		return base
+	}
+	own, forPort := portPolicy(s.TrafficPolicy, s.at.sub("trafficPolicy"), port)
+	merged := base
+	merged.base = own.base
+	if own.connectionPool != nil || forPort {
+		merged.connectionPool, merged.connectionPoolAt = own.connectionPool, own.connectionPoolAt
+	}
+	if own.loadBalancer != nil || forPort {
+		merged.loadBalancer, merged.loadBalancerAt = own.loadBalancer, own.loadBalancerAt
+	}
+	if own.outlierDetection != nil || forPort {
+		merged.outlierDetection, merged.outlierAt = own.outlierDetection, own.outlierAt
+	}
+	if own.tls != nil || forPort {
+		merged.tls, merged.tlsAt = own.tls, own.tlsAt
+	}
+	return merged
+}

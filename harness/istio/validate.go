@@ -1,0 +1,4 @@
+package istio
+
+func (t *translator) validate(resources []*Resource)   {}
+func (t *translator) warnUnused(resources []*Resource) {}
