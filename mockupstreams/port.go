@@ -1,0 +1,241 @@
+package mockupstreams
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	reopenFor   = 2 * time.Second       // how long a bind is tried again before it is an error
+	reopenEvery = 25 * time.Millisecond // and how often
+	// http2Grace lets the end of an HTTP/2 answer, which net/http still holds in
+	// a buffer when it calls the connection idle, leave before the close.
+	http2Grace = 50 * time.Millisecond
+)
+
+// A port is one listening address that can be closed and opened again, with
+// the connections that came in through it.
+type port struct {
+	srv       *http.Server
+	done      <-chan struct{} // closed when the upstream closes
+	running   sync.WaitGroup  // the accept loop and every connection
+	connected func(*port)     // called for each accepted connection; may be nil
+
+	mu      sync.Mutex
+	address string // with the number that the system gave
+	number  int
+	ln      net.Listener // nil while refusing
+	hold    io.Closer    // keeps the number while refusing; may be nil
+	conns   map[*conn]bool
+	over    bool
+}
+
+// listen opens the port for the first time. srv becomes the port's own.
+func listen(address string, srv *http.Server, done <-chan struct{}, connected func(*port)) (*port, error) {
+	p := &port{srv: srv, done: done, address: address, connected: connected, conns: map[*conn]bool{}}
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, bindError(address, err)
+	}
+	p.address = ln.Addr().String()
+	p.number = ln.Addr().(*net.TCPAddr).Port
+	srv.ConnState = p.changed
+	p.serve(ln)
+	return p, nil
+}
+
+// bindError leaves out what net says twice.
+func bindError(address string, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("%w on %s: %w", ErrListen, address, err)
+}
+
+// serve starts the accept loop.
+func (p *port) serve(ln net.Listener) {
+	p.mu.Lock()
+	p.ln = ln
+	p.mu.Unlock()
+	p.running.Go(func() {
+		// The error only ever says that the listener was closed, by us.
+		_ = p.srv.Serve(&acceptor{ln, p})
+	})
+}
+
+func (p *port) refusing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ln == nil
+}
+
+// refuse closes the listener and every connection without a request.
+// Connections with a running request are closed when that has ended.
+func (p *port) refuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ln == nil {
+		return
+	}
+	address := p.ln.Addr().(*net.TCPAddr)
+	p.ln.Close()
+	p.ln = nil
+	// If the number cannot be held, it is merely free for others to take.
+	p.hold, _ = holdPort(address)
+	for c, idle := range p.conns {
+		if idle {
+			c.Close()
+		}
+	}
+}
+
+// reopen listens on the same address again, trying for a while.
+func (p *port) reopen() error {
+	p.mu.Lock()
+	if p.ln != nil || p.over {
+		p.mu.Unlock()
+		return nil
+	}
+	if p.hold != nil {
+		p.hold.Close()
+		p.hold = nil
+	}
+	p.mu.Unlock()
+
+	deadline := time.Now().Add(reopenFor)
+	for {
+		ln, err := net.Listen("tcp", p.address)
+		if err == nil {
+			p.serve(ln)
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return bindError(p.address, err)
+		}
+		select {
+		case <-p.done:
+			return ErrClosed
+		case <-time.After(reopenEvery):
+		}
+	}
+}
+
+// close ends the port and its connections; running waits for their goroutines.
+func (p *port) close() {
+	p.mu.Lock()
+	p.over = true
+	if p.ln != nil {
+		p.ln.Close()
+	}
+	if p.hold != nil {
+		p.hold.Close()
+	}
+	for c := range p.conns {
+		c.Close()
+	}
+	p.mu.Unlock()
+}
+
+// changed is the server's ConnState hook: it knows idle connections, which are
+// those that a refusing port closes.
+func (p *port) changed(nc net.Conn, state http.ConnState) {
+	c, ok := nc.(*conn)
+	if !ok {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch state {
+	case http.StateActive:
+		p.conns[c] = false
+	case http.StateIdle:
+		p.conns[c] = true
+		if p.ln == nil {
+			p.closeIdle(c)
+		}
+	case http.StateClosed:
+		delete(p.conns, c)
+		p.running.Done()
+	}
+}
+
+func (p *port) closeIdle(c *conn) {
+	if !c.http2.Load() {
+		c.Close()
+		return
+	}
+	time.AfterFunc(http2Grace, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.ln == nil && p.conns[c] {
+			c.Close()
+		}
+	})
+}
+
+// An acceptor hands net/http connections that the port knows.
+type acceptor struct {
+	net.Listener
+	port *port
+}
+
+// Accept waits for the next connection of a port that listens.
+func (a *acceptor) Accept() (net.Conn, error) {
+	for {
+		nc, err := a.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &conn{Conn: nc, port: a.port}
+		if a.port.track(c, a.Listener) {
+			return c, nil
+		}
+		c.reset()
+	}
+}
+
+// track takes the connection in unless its listener was closed meanwhile.
+func (p *port) track(c *conn, from net.Listener) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || p.ln != from {
+		return false
+	}
+	p.conns[c] = true // until its first byte
+	p.running.Add(1)
+	if p.connected != nil {
+		p.connected(p)
+	}
+	return true
+}
+
+// A conn is one accepted connection.
+type conn struct {
+	net.Conn
+	port    *port
+	carried atomic.Int64 // requests so far
+	http2   atomic.Bool
+}
+
+// reset closes with RST, whatever is still unread or unsent.
+func (c *conn) reset() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // fails only on a connection that is gone already
+	}
+	c.Close()
+}
+
+// finish closes with FIN.
+func (c *conn) finish() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+	c.Close()
+}
