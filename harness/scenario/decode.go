@@ -3,6 +3,7 @@ package scenario
 import (
 	"cmp"
 	"encoding"
+	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -18,6 +19,25 @@ type decoder struct {
 	doc      document
 	problems Problems
 	fields   map[string]istio.Position
+	bad      map[string]bool // parts of the scenario with a problem: "clients", "spec.clients[0]"
+}
+
+func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
+	d.problems.add(d.doc.at(n), "%s: %s", cmp.Or(path, "scenario"), fmt.Sprintf(format, args...))
+	d.spoil(path)
+}
+
+// spoil notes which part of the scenario a problem is in: for
+// spec.clients[0].name both clients and spec.clients[0].
+func (d *decoder) spoil(path string) {
+	part := strings.TrimPrefix(path, "spec.")
+	if i := strings.IndexAny(part, ".["); i >= 0 {
+		part = part[:i]
+	}
+	d.bad[part] = true
+	if i := strings.IndexByte(path, ']'); i >= 0 {
+		d.bad[path[:i+1]] = true
+	}
 }
 
 var textType = reflect.TypeFor[encoding.TextUnmarshaler]()
@@ -31,7 +51,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	case v.Addr().Type().Implements(textType):
 		if d.isScalar(n, v, path) {
 			if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
-				d.problems.add(d.doc.at(n), "%s: %v", path, err)
+				d.fail(n, path, "%v", err)
 			}
 		}
 	case v.Kind() == reflect.Struct:
@@ -51,7 +71,7 @@ func (d *decoder) isScalar(n *yaml.Node, v reflect.Value, path string) bool {
 	if n.Kind == yaml.ScalarNode {
 		return true
 	}
-	d.problems.add(d.doc.at(n), "%s: expected %s, found %s", path, expected(v.Type()), found(n))
+	d.fail(n, path, "expected %s, found %s", expected(v.Type()), found(n))
 	return false
 }
 
@@ -75,7 +95,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 		v.SetFloat(f)
 	}
 	if err != nil {
-		d.problems.add(d.doc.at(n), "%s: expected %s, found %s", path, expected(v.Type()), found(n))
+		d.fail(n, path, "expected %s, found %s", expected(v.Type()), found(n))
 	}
 }
 
@@ -111,7 +131,7 @@ func expected(t reflect.Type) string {
 // object reads a mapping into a struct.
 func (d *decoder) object(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
-		d.problems.add(d.doc.at(n), "%s: expected a mapping, found %s", path, found(n))
+		d.fail(n, path, "expected a mapping, found %s", found(n))
 		return
 	}
 	fields := fieldsOf(v.Type())
@@ -133,7 +153,7 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, path string) {
 		fv := v.FieldByIndex(f.index)
 		d.value(value, fv, sub)
 		if f.enum != nil && len(d.problems) == before && !contains(f.enum, fv.String()) {
-			d.problems.add(d.doc.at(value), "%s: unknown value %q%s", sub, short(fv.String()), didYouMean(fv.String(), f.enum))
+			d.fail(value, sub, "unknown value %q%s", short(fv.String()), didYouMean(fv.String(), f.enum))
 		}
 		if fv.Kind() != reflect.Bool || fv.Bool() || len(d.problems) > before {
 			given[f.name] = key
@@ -145,7 +165,7 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, path string) {
 	}
 	for _, f := range fields {
 		if f.required && given[f.name] == nil {
-			d.problems.add(d.doc.at(n), "%s: %s is required", cmp.Or(path, "scenario"), f.name)
+			d.fail(n, path, "%s is required", f.name)
 		}
 	}
 }
@@ -164,11 +184,11 @@ func (d *decoder) choice(n *yaml.Node, fields structFields, given map[string]*ya
 		case first == "":
 			first = name
 		default:
-			d.problems.add(d.doc.at(given[name]), "%s: %s and %s exclude each other; give one %s", path, first, name, group)
+			d.fail(given[name], path, "%s and %s exclude each other; give one %s", first, name, group)
 		}
 	}
 	if first == "" && len(unknown) == 0 {
-		d.problems.add(d.doc.at(n), "%s: no %s given; expected one of %s", path, what(t, group), strings.Join(slices.Sorted(slices.Values(names)), ", "))
+		d.fail(n, path, "no %s given; expected one of %s", what(t, group), strings.Join(slices.Sorted(slices.Values(names)), ", "))
 	}
 	return first != ""
 }
@@ -176,6 +196,7 @@ func (d *decoder) choice(n *yaml.Node, fields structFields, given map[string]*ya
 // unknown reports a field that the format does not have. Where a choice is
 // still open, that is what the writer wanted to name.
 func (d *decoder) unknown(key *yaml.Node, fields structFields, chosen bool, t reflect.Type, path string) {
+	d.spoil(path)
 	group, names := fields.choice()
 	if !chosen && nearest(key.Value, names) == nearest(key.Value, fields.names()) {
 		d.problems.add(d.doc.at(key), "unknown %s %q%s", what(t, group), short(key.Value), didYouMean(key.Value, names))
@@ -198,7 +219,7 @@ func what(t reflect.Type, group string) string {
 
 func (d *decoder) table(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
-		d.problems.add(d.doc.at(n), "%s: expected a mapping, found %s", path, found(n))
+		d.fail(n, path, "expected a mapping, found %s", found(n))
 		return
 	}
 	v.Set(reflect.MakeMapWithSize(v.Type(), len(n.Content)/2))
@@ -208,7 +229,7 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, path string) {
 		d.fields[sub] = d.doc.at(key)
 		item := reflect.New(v.Type().Elem()).Elem()
 		if isNull(value) {
-			d.problems.add(d.doc.at(key), "%s: expected %s, found nothing", sub, expected(item.Type()))
+			d.fail(key, sub, "expected %s, found nothing", expected(item.Type()))
 			continue
 		}
 		d.value(value, item, sub)
@@ -218,7 +239,7 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, path string) {
 
 func (d *decoder) list(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.SequenceNode {
-		d.problems.add(d.doc.at(n), "%s: expected a list, found %s", path, found(n))
+		d.fail(n, path, "expected a list, found %s", found(n))
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
@@ -226,7 +247,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path string) {
 		sub := index(path, i)
 		d.fields[sub] = d.doc.at(item)
 		if isNull(item) {
-			d.problems.add(d.doc.at(item), "%s: expected %s, found nothing", sub, expected(v.Type().Elem()))
+			d.fail(item, sub, "expected %s, found nothing", expected(v.Type().Elem()))
 			continue
 		}
 		d.value(item, v.Index(i), sub)

@@ -224,16 +224,17 @@ func (l *loader) scenario(f *file) {
 		l.add(in, c)
 		return
 	}
-	dec := &decoder{doc: *own, fields: in.Fields}
+	dec := &decoder{doc: *own, fields: in.Fields, bad: map[string]bool{}}
 	in.Scenario = new(Scenario)
 	dec.value(own.node, reflect.ValueOf(in.Scenario).Elem(), "")
 	in.Name = in.Scenario.Metadata.Name
 	c.problems = append(c.problems, dec.problems...)
 	c.references(f.place)
 	c.finish()
-	if len(dec.problems) == 0 {
-		c.problems = append(c.problems, validate(in, l.files.Checks)...)
+	if len(c.problems) > len(dec.problems) {
+		dec.bad[partConfig] = true
 	}
+	c.problems = append(c.problems, validate(in, dec.bad, l.files.Checks)...)
 	l.add(in, c)
 }
 

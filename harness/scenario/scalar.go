@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -110,11 +111,16 @@ func (c *checker) number(out []byte, n *yaml.Node, kind protoreflect.Kind, path 
 	}
 	low, high := numberRange(kind)
 	whole := kind != protoreflect.FloatKind && kind != protoreflect.DoubleKind
-	if v < low || v > high || whole && v != math.Trunc(v) {
-		want := "a number"
-		if whole {
-			want = "a whole number from " + strconv.FormatFloat(low, 'f', -1, 64) + " to " + strconv.FormatFloat(high, 'f', -1, 64)
-		}
+	want := ""
+	switch {
+	case whole && v != math.Trunc(v):
+		want = "a whole number"
+	case v < low:
+		want = fmt.Sprintf("at least %.0f", low)
+	case v > high:
+		want = fmt.Sprintf("at most %.0f", high)
+	}
+	if want != "" {
 		c.problems.add(c.doc.at(n), "%s: expected %s, found %s", shown(path), want, short(n.Value))
 		return append(out, "null"...)
 	}

@@ -179,8 +179,8 @@ func syntaxError(data []byte, err error) (istio.Position, string) {
 	line = min(line, len(lines))
 	at := lines[line-1]
 	indent := len(at) - len(bytes.TrimLeft(at, " \t"))
-	if bytes.ContainsRune(at[:indent], '\t') {
-		message = "a tab cannot indent YAML; use spaces"
+	if tab := bytes.IndexByte(at[:indent], '\t'); tab >= 0 {
+		return istio.Position{Line: line, Column: tab + 1}, "a tab cannot indent YAML; use spaces"
 	}
 	return istio.Position{Line: line, Column: indent + 1}, message
 }

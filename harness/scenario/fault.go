@@ -1,0 +1,42 @@
+package scenario
+
+// Behaviour is what the fault makes its upstream do, by the name of the field: "refuse".
+func (f Fault) Behaviour() string {
+	for _, b := range []struct {
+		name string
+		set  bool
+	}{
+		{"status", f.Status != 0},
+		{"delay", f.Delay != 0},
+		{"refuse", f.Refuse},
+		{"blackhole", f.Blackhole},
+		{"reset", f.Reset},
+		{"hang", f.Hang != ""},
+		{"slowBody", f.SlowBody != 0},
+		{"closeAfter", f.CloseAfter != 0},
+	} {
+		if b.set {
+			return b.name
+		}
+	}
+	return ""
+}
+
+// faultNames is the name of each step's fault, as given or made of the upstream
+// and the behaviour; "" for steps without a fault.
+func faultNames(timeline []Step) []string {
+	names := make([]string, len(timeline))
+	taken := map[string]bool{}
+	for i, step := range timeline {
+		if step.Fault != nil && step.Fault.Name != "" {
+			names[i] = step.Fault.Name
+			taken[names[i]] = true
+		}
+	}
+	for i, step := range timeline {
+		if step.Fault != nil && step.Fault.Name == "" {
+			names[i] = freeName(step.Fault.Upstream+"-"+step.Fault.Behaviour(), taken)
+		}
+	}
+	return names
+}
