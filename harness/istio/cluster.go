@@ -151,7 +151,7 @@ func tlsMode(tls *networking.ClientTLSSettings) string {
 // pkg/config/protocol/instance.go: Parse.
 func protocolOf(text string) string {
 	switch p := strings.ToUpper(text); p {
-	case "TCP", "UDP", "GRPC", "GRPC-WEB", "HTTP", "HTTP_PROXY", "HTTP2", "HTTPS", "TLS", "MONGO", "REDIS", "MYSQL", "HBONE":
+	case "TCP", "UDP", "GRPC", "GRPC-WEB", "HTTP", "HTTP_PROXY", "HTTP2", "HTTPS", "TLS", "MONGO", "REDIS", "MYSQL":
 		return p
 	}
 	return ""
