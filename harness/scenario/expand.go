@@ -40,7 +40,11 @@ func (e *expander) node(n, site *yaml.Node, depth int, copied bool) *yaml.Node {
 	}
 	if depth > maxDepth {
 		e.full = true
-		e.problems.add(e.at(site), "is nested more than %d levels deep", maxDepth)
+		what := "it"
+		if copied {
+			what = "an alias"
+		}
+		e.problems.add(e.at(site), "%s nests more than %d levels deep", what, maxDepth)
 		return n
 	}
 	if n.Kind == yaml.AliasNode {

@@ -86,11 +86,11 @@ func (r *reader) classify(d document) (class, string) {
 	case version == "v1" && name == "List":
 		return list, ""
 	case istioKinds[name] != nil && (!strings.Contains(version, "/") || distance(group, istioGroup) <= 3):
-		pos := at
-		if api != nil {
-			pos = d.at(api)
+		what := quote(version)
+		if api == nil {
+			api, what = d.node, "none"
 		}
-		r.problems.add(pos, "kind %s needs apiVersion %s/v1, found %q", name, istioGroup, version)
+		r.problems.add(d.at(api), "kind %s needs apiVersion %s/v1, found %s", name, istioGroup, what)
 		return broken, name
 	case version == "":
 		r.problems.add(at, "kind %s without an apiVersion%s", name, keyTypo(d.node))

@@ -3,7 +3,6 @@ package scenario
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -71,7 +70,7 @@ func short(s string) string {
 // keyTypo points at a key that was probably meant to be apiVersion or kind.
 func keyTypo(n *yaml.Node) string {
 	if n.Kind != yaml.MappingNode {
-		return "; expected a mapping, found " + strings.TrimPrefix(found(n), "the ")
+		return "; expected a mapping, found " + found(n)
 	}
 	for _, k := range keys(n) {
 		if near := nearest(k, []string{"apiVersion", "kind"}); near != "" && near != k {

@@ -35,12 +35,12 @@ func (c *checker) wellKnown(out []byte, n *yaml.Node, name protoreflect.FullName
 	if !ok {
 		return out, false
 	}
+	if name == "google.protobuf.Duration" {
+		return c.duration(out, n, path), true
+	}
 	if n.Kind != yaml.ScalarNode {
 		c.problems.add(c.doc.at(n), "%s: expected %s, found %s", shown(path), noun(kind), found(n))
 		return append(out, "null"...), true
-	}
-	if name == "google.protobuf.Duration" {
-		return c.duration(out, n, path), true
 	}
 	return c.scalar(out, n, kind, path), true
 }

@@ -71,7 +71,7 @@ func (v *validator) fail(path, format string, args ...any) {
 // configuration collects what the rest of the scenario refers to.
 func (v *validator) configuration() {
 	if len(v.in.Resources) == 0 && !v.in.Has("spec.config") {
-		v.problems.add(v.in.Where("spec"), "no configuration; name files in spec.config or add documents after ---")
+		v.problems.add(v.in.Where("spec"), "there is no configuration; name files in spec.config or add documents after ---")
 	}
 	for step := -1; step < len(v.s.Timeline); step++ {
 		if step >= 0 && v.s.Timeline[step].Apply == "" {

@@ -17,7 +17,7 @@ var (
 )
 
 func (v *validator) clients() {
-	if len(v.s.Clients) == 0 && v.read("clients", partConfig, "timeline") && DefaultURL(v.in.Resources) == "" {
+	if len(v.s.Clients) == 0 && len(v.in.Resources) > 0 && v.read("clients", partConfig, "timeline") && DefaultURL(v.in.Resources) == "" {
 		v.problems.add(v.in.Where("spec"), "spec.clients is required: the configuration has no ServiceEntry with an HTTP port that a default client could ask")
 	}
 	seen := map[string]string{}

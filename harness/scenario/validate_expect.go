@@ -75,7 +75,7 @@ func (v *validator) window(path string, e Expectation) {
 	}
 	if v.in.Has(path + ".during") {
 		if len(e.During) != 2 {
-			v.fail(path+".during", "expected [from, to], found %d times", len(e.During))
+			v.fail(path+".during", "expected two times, [from, to], found %d", len(e.During))
 		} else if e.During[0] >= e.During[1] {
 			v.fail(path+".during", "%s is not before %s", e.During[0], e.During[1])
 		}

@@ -146,7 +146,7 @@ func partAt(parts []part, line int) string {
 		}
 		return parts[i].text
 	}
-	return parts[i-1].text
+	return parts[max(i-1, 0)].text
 }
 
 var yamlError = regexp.MustCompile(`(?s)^yaml: (?:line (\d+): )?(.*)$`)
