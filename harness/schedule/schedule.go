@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 
 	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -227,7 +228,7 @@ func (s *Schedule) Resolve(address string) []netip.Addr {
 		return []netip.Addr{ip}
 	}
 	for i := range s.Upstreams {
-		if s.Upstreams[i].Address == address {
+		if strings.EqualFold(s.Upstreams[i].Address, address) {
 			return s.Upstreams[i].IPs
 		}
 	}

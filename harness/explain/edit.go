@@ -1,0 +1,185 @@
+package explain
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/faildrill/faildrill/harness/check"
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/scenario"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// edit is a change of one resource, or a new one.
+type edit struct {
+	id       string // resource; see istio.Resource.ID
+	field    string
+	from, to string
+	change   func(proto.Message) // of a copy of the spec
+	create   *istio.Resource     // instead of change: a resource to add
+	also     *edit               // made together with this one
+}
+
+func (e edit) and(o edit) edit {
+	e.also = &o
+	return e
+}
+
+// apply returns the resources with the change made.
+func (e *edit) apply(rs []*istio.Resource) []*istio.Resource {
+	out := slices.Clone(rs)
+	if e.create != nil {
+		if !slices.ContainsFunc(out, func(r *istio.Resource) bool { return r.ID() == e.create.ID() }) {
+			out = append(out, e.create)
+		}
+	} else {
+		for i, r := range out {
+			if r.ID() == e.id {
+				c := *r
+				c.Spec = proto.Clone(r.Spec)
+				e.change(c.Spec)
+				out[i] = &c
+			}
+		}
+	}
+	if e.also != nil {
+		return e.also.apply(out)
+	}
+	return out
+}
+
+// fix is the change as it is reported. The patch is the whole object, so that
+// it can be applied as it is.
+func (e *edit) fix(confirmed bool) *result.Fix {
+	f := &result.Fix{Field: e.field, From: e.from, To: e.to, Confirmed: confirmed}
+	if e.also != nil {
+		f.Field += " and " + e.also.field
+		f.To += " and " + e.also.to
+	}
+	return f
+}
+
+// patched writes the objects that the edit changes, as they are after it.
+func (e *edit) patched(rs []*istio.Resource) string {
+	ids := []string{}
+	for x := e; x != nil; x = x.also {
+		if x.create != nil {
+			ids = append(ids, x.create.ID())
+		} else {
+			ids = append(ids, x.id)
+		}
+	}
+	out := ""
+	for _, r := range e.apply(rs) {
+		if slices.Contains(ids, r.ID()) {
+			if out != "" {
+				out += "---\n"
+			}
+			out += YAML(r)
+		}
+	}
+	return out
+}
+
+// YAML writes a resource as a document that can be applied.
+func YAML(r *istio.Resource) string {
+	spec := any(map[string]any{})
+	if b, err := json.Marshal(r.Spec); err == nil {
+		_ = json.Unmarshal(b, &spec)
+	}
+	meta := map[string]any{"name": r.Name, "namespace": r.Namespace}
+	doc := &yaml.Node{Kind: yaml.MappingNode}
+	put := func(k string, v any) {
+		var key, val yaml.Node
+		key.SetString(k)
+		if val.Encode(v) == nil {
+			doc.Content = append(doc.Content, &key, &val)
+		}
+	}
+	put("apiVersion", r.APIVersion)
+	put("kind", r.Kind)
+	put("metadata", meta)
+	put("spec", spec)
+	b, err := yaml.Marshal(doc)
+	if err != nil {
+		return fmt.Sprintf("# %s cannot be written: %v\n", r.ID(), err)
+	}
+	return string(b)
+}
+
+// try is what a drill does with a change made.
+type try struct {
+	passes bool
+	errors int
+	moved  bool // requests are answered by others than without the change
+}
+
+// addressCounts are how many addresses a name may resolve to for a change to count.
+var addressCounts = []int{1, 2, 4, 8}
+
+// attempt plays the drill with the change made. It passes when it does so
+// however many addresses the endpoint names resolve to.
+func attempt(c *schedule.Compiled, e edit) try {
+	t, ok := replay(c, &e, 0)
+	if !ok {
+		return try{errors: 1 << 30}
+	}
+	im := check.Outcome(t)
+	out := try{passes: im.Outcome.Passes(), errors: im.Errors, moved: moved(c, t)}
+	for _, n := range addressCounts {
+		if !out.passes {
+			break
+		}
+		if n == 1 {
+			continue // played above, unless the drill itself has more
+		}
+		t, ok := replay(c, &e, n)
+		out.passes = ok && check.Outcome(t).Outcome.Passes()
+	}
+	return out
+}
+
+// replay plays the drill with the change; with addresses over 0, every name
+// resolves to so many. It is false when istiod would refuse the change.
+func replay(c *schedule.Compiled, e *edit, addresses int) (*trace.Trace, bool) {
+	d := *c.Drill
+	d.Configs = make([][]*istio.Resource, len(c.Configs))
+	for i := range c.Configs {
+		d.Configs[i] = e.apply(c.Configs[i])
+	}
+	if addresses > 0 {
+		in := *d.Input
+		sc := *in.Scenario
+		sc.Spec.Upstreams = append([]scenario.Upstream(nil), sc.Spec.Upstreams...)
+		for i := range sc.Spec.Upstreams {
+			sc.Spec.Upstreams[i].Addresses = addresses
+		}
+		in.Scenario = &sc
+		d.Input = &in
+	}
+	n := d.Compile()
+	for _, ts := range n.Translations {
+		for i := range ts {
+			if len(ts[i].Rejected) > 0 || ts[i].Crash != nil {
+				return nil, false
+			}
+		}
+	}
+	return engine.Play(n.Schedule), true
+}
+
+// moved compares who answers over the whole drill.
+func moved(c *schedule.Compiled, with *trace.Trace) bool {
+	without := engine.Play(c.Schedule)
+	a, b := check.In(without, -1, 0, without.Run.Duration), check.In(with, -1, 0, with.Run.Duration)
+	return !maps.Equal(a.Answered, b.Answered) || !reflect.DeepEqual(a.ByPriority, b.ByPriority)
+}

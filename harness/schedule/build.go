@@ -1,0 +1,296 @@
+package schedule
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/scenario"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// Drill is a scenario together with what it was made from, so that it can be
+// made again with another profile or another configuration.
+type Drill struct {
+	Name    string
+	Input   *scenario.Input // with its defaults written out
+	Profile istio.Profile
+	Seed    uint64
+
+	// Configs are the Istio resources at 0 s and after each configuration step,
+	// in the order of Schedule.Configs.
+	Configs   [][]*istio.Resource
+	Assumed   []string // what was assumed where the input says nothing
+	Generated bool     // made from plain Istio YAML
+}
+
+// Compiled is a drill with its configuration translated.
+type Compiled struct {
+	*Drill
+	Schedule     *Schedule
+	Translations [][]istio.Translation // by configuration, then client
+}
+
+// Options are what the command line decides.
+type Options struct {
+	Profile *istio.Profile // nil: the scenario's own
+	Seed    uint64         // 0: 1
+}
+
+// New makes a drill of a scenario.
+func New(in *scenario.Input, o Options) (*Drill, error) {
+	scenario.Defaults(in)
+	d := &Drill{Name: in.Name, Input: in, Seed: o.Seed}
+	if d.Seed == 0 {
+		d.Seed = 1
+	}
+	if o.Profile != nil {
+		d.Profile = *o.Profile
+	} else {
+		p, err := istio.ParseProfile(in.Scenario.Spec.Profile)
+		if err != nil {
+			return nil, scenario.Problems{{Pos: in.Where("spec.profile"), Message: err.Error()}}
+		}
+		d.Profile = p
+	}
+	d.Configs = [][]*istio.Resource{in.Resources}
+	for i := range in.Scenario.Spec.Timeline {
+		if st := &in.Scenario.Spec.Timeline[i]; st.Apply != "" || st.Delete != "" {
+			d.Configs = append(d.Configs, in.After(i))
+		}
+	}
+	return d, nil
+}
+
+// Compile translates the configuration and fixes everything that is left open.
+func (d *Drill) Compile() *Compiled {
+	spec := &d.Input.Scenario.Spec
+	s := &Schedule{
+		Schema: Schema, Name: d.Name, Profile: d.Profile, Seed: d.Seed, Scale: 1, Duration: trace.Sec(spec.Duration),
+		Steps: []Step{}, Observe: []trace.Sec{},
+	}
+	c := &Compiled{Drill: d, Schedule: s}
+	for i := range spec.Clients {
+		s.Clients = append(s.Clients, newClient(&spec.Clients[i], spec.Duration))
+	}
+	for i := range spec.Upstreams {
+		s.Upstreams = append(s.Upstreams, newUpstream(&spec.Upstreams[i], i))
+	}
+	for i, res := range d.Configs {
+		var cfgs []xds.Config
+		var ts []istio.Translation
+		for j := range spec.Clients {
+			t := istio.Translate(res, clientOf(&spec.Clients[j]), meshOf(spec.Mesh), d.Profile)
+			cfgs, ts = append(cfgs, t.Config), append(ts, t)
+		}
+		s.Configs, c.Translations = append(s.Configs, cfgs), append(c.Translations, ts)
+		s.Documents = append(s.Documents, d.documents(i))
+	}
+	config := 0
+	for i := range spec.Timeline {
+		st := newStep(spec, i)
+		if st.Kind == KindConfig {
+			config++
+			st.Config = config
+		}
+		s.Steps = append(s.Steps, st)
+	}
+	s.Observe = observations(spec)
+	return c
+}
+
+// documents is the YAML of one configuration, one text an object.
+func (d *Drill) documents(config int) []Document {
+	byPlace := map[string]*scenario.Document{}
+	for i := range d.Input.Documents {
+		doc := &d.Input.Documents[i]
+		byPlace[doc.File+":"+strconv.Itoa(doc.Line)] = doc
+	}
+	out := []Document{}
+	for _, r := range d.Configs[config] {
+		doc := Document{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, File: r.Pos.File, Line: r.Pos.Line}
+		if t := byPlace[doc.File+":"+strconv.Itoa(doc.Line)]; t != nil {
+			doc.YAML = t.YAML
+		}
+		out = append(out, doc)
+	}
+	return out
+}
+
+// clientOf is the client as the translation sees it: with the labels that its
+// node and its pod give it.
+func clientOf(c *scenario.Client) istio.Client {
+	return istio.Client{Name: c.Name, Namespace: c.Namespace, Locality: c.Loc(), Labels: c.Labels}
+}
+
+func meshOf(m *scenario.Mesh) istio.Mesh {
+	if m == nil {
+		return istio.Mesh{}
+	}
+	out := istio.Mesh{ConnectTimeout: time.Duration(m.ConnectTimeout), LocalityEnabled: m.LocalityFailover}
+	for _, f := range m.Failover {
+		out.Failover = append(out.Failover, istio.Failover{From: f.From, To: f.To})
+	}
+	// Two attempts are Istio's own policy; anything else replaces it.
+	if n := m.DefaultRetryAttempts; n != nil && *n != 2 {
+		out.DefaultRetryAttempts = n
+	}
+	return out
+}
+
+func newClient(c *scenario.Client, duration scenario.Duration) Client {
+	t := &c.Traffic
+	l := Load{
+		URL: t.URL, Method: t.Method, Headers: t.Headers, Start: trace.Sec(t.Start), Every: trace.Sec(t.Every),
+		KeepAlive: t.KeepAlive == nil || *t.KeepAlive, Concurrency: t.Concurrency, Timeout: trace.Sec(t.Timeout),
+	}
+	if t.Rate.N > 0 {
+		l.Every = trace.Sec(math.Round(float64(t.Rate.Per) / t.Rate.N))
+	}
+	if u, err := url.Parse(t.URL); err == nil {
+		l.Host, l.Path, l.Port = u.Hostname(), u.RequestURI(), 80
+		if u.Scheme == "https" {
+			l.Port = 443
+		}
+		if p, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+			l.Port = uint32(p)
+		}
+	}
+	// As many as the duration holds: the last one is due before the end.
+	l.Count = t.Count
+	if left := trace.Sec(duration) - l.Start; l.Every > 0 {
+		fits := 0
+		if left > 0 {
+			fits = int((left + l.Every - 1) / l.Every)
+		}
+		if l.Count == 0 || l.Count > fits {
+			l.Count = fits
+		}
+	}
+	return Client{Name: c.Name, Namespace: c.Namespace, Locality: c.Loc(), Labels: c.Labels, Load: l}
+}
+
+// names resolve to addresses of the block that is reserved for benchmarks
+// (RFC 2544): no user's endpoint lies there. Upstream i gets 198.18.i.1 and on.
+func newUpstream(u *scenario.Upstream, i int) Upstream {
+	out := Upstream{Name: u.Name, Address: u.Address, Latency: trace.Sec(u.Latency), Ports: []uint32{}, IPs: []netip.Addr{}}
+	for _, p := range u.Ports {
+		out.Ports = append(out.Ports, uint32(p))
+	}
+	if ip, err := netip.ParseAddr(u.Address); err == nil {
+		out.IPs = append(out.IPs, ip)
+		return out
+	}
+	for k := range max(1, u.Addresses) {
+		out.IPs = append(out.IPs, netip.AddrFrom4([4]byte{198, 18 + byte(i>>8), byte(i), byte(k + 1)}))
+	}
+	return out
+}
+
+func newStep(spec *scenario.Spec, i int) Step {
+	in := &spec.Timeline[i]
+	st := Step{At: trace.Sec(in.At), Name: in.Name, Entry: i}
+	switch {
+	case in.Apply != "":
+		st.Kind = KindConfig
+		st.Name = orDefault(st.Name, "apply "+in.Apply)
+	case in.Delete != "":
+		st.Kind = KindConfig
+		st.Name = orDefault(st.Name, "delete "+in.Delete)
+	case in.Heal != "":
+		st.Kind, st.Heal = KindHeal, in.Heal
+		st.Name = orDefault(st.Name, "heal "+in.Heal)
+	case in.Fault != nil:
+		st.Kind, st.Fault = KindFault, newFault(spec, in.Fault)
+		st.Name = orDefault(st.Name, "fault "+in.Fault.Name)
+	}
+	return st
+}
+
+func orDefault(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
+}
+
+func newFault(spec *scenario.Spec, f *scenario.Fault) *Fault {
+	out := &Fault{
+		Name: f.Name, Percentage: f.Percentage, First: f.First, EveryNth: f.EveryNth, For: trace.Sec(f.For), Path: f.Path, Headers: f.Headers,
+		Port:     uint32(f.Port),
+		Upstream: int32(slices.IndexFunc(spec.Upstreams, func(u scenario.Upstream) bool { return u.Name == f.Upstream })),
+	}
+	switch {
+	case f.Status != 0:
+		out.Behaviour, out.Status = Status, f.Status
+	case f.Delay != 0:
+		out.Behaviour, out.Delay, out.Jitter = Delay, trace.Sec(f.Delay), trace.Sec(f.Jitter)
+	case f.Refuse:
+		out.Behaviour = Refuse
+	case f.Blackhole:
+		out.Behaviour = Blackhole
+	case f.Reset:
+		out.Behaviour = Reset
+	case f.Hang != "":
+		out.Behaviour, out.Hang = Hang, f.Hang
+	case f.SlowBody != 0:
+		out.Behaviour, out.SlowBody = SlowBody, trace.Sec(f.SlowBody)
+	case f.CloseAfter != 0:
+		out.Behaviour, out.CloseAfter = CloseAfter, f.CloseAfter
+	}
+	return out
+}
+
+// endpointCall finds the instants that expressions read endpoints at.
+var endpointCall = regexp.MustCompile(`endpoint\(\s*['"][^'"]*['"]\s*,\s*['"]([^'"]+)['"]`)
+
+// observations are the instants at which somebody wants to see the endpoints:
+// those that expectations name, just before the first step, and the end.
+func observations(spec *scenario.Spec) []trace.Sec {
+	at := []trace.Sec{trace.Sec(spec.Duration)}
+	if len(spec.Timeline) > 0 && spec.Timeline[0].At > 0 {
+		at = append(at, trace.Sec(spec.Timeline[0].At)-1)
+	}
+	for _, e := range spec.Expect {
+		if e.At != nil {
+			at = append(at, trace.Sec(*e.At))
+		}
+		for _, m := range endpointCall.FindAllStringSubmatch(e.CEL, -1) {
+			if d, err := time.ParseDuration(m[1]); err == nil && d >= 0 && d <= time.Duration(spec.Duration) {
+				at = append(at, trace.Sec(d))
+			}
+		}
+	}
+	slices.Sort(at)
+	return slices.Compact(at)
+}
+
+// FaultWords says what a fault does, for the first line of a drill.
+func FaultWords(f *Fault) string {
+	switch f.Behaviour {
+	case Status:
+		return fmt.Sprintf("answers %d", f.Status)
+	case Delay:
+		return "answers late by " + f.Delay.D().String()
+	case Refuse:
+		return "refuses connections"
+	case Blackhole:
+		return "drops packets"
+	case Reset:
+		return "resets connections"
+	case Hang:
+		return "hangs before the " + f.Hang
+	case SlowBody:
+		return "drips the body"
+	case CloseAfter:
+		return fmt.Sprintf("closes connections after %d requests", f.CloseAfter)
+	}
+	return f.Behaviour
+}
