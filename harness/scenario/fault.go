@@ -1,5 +1,10 @@
 package scenario
 
+import (
+	"strings"
+	"unicode"
+)
+
 // Behaviour is what the fault makes its upstream do, by the name of the field: "refuse".
 func (f Fault) Behaviour() string {
 	for _, b := range []struct {
@@ -22,6 +27,18 @@ func (f Fault) Behaviour() string {
 	return ""
 }
 
+// dashed writes slowBody as slow-body.
+func dashed(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		if unicode.IsUpper(r) {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
 // faultNames is the name of each step's fault, as given or made of the upstream
 // and the behaviour; "" for steps without a fault.
 func faultNames(timeline []Step) []string {
@@ -35,7 +52,7 @@ func faultNames(timeline []Step) []string {
 	}
 	for i, step := range timeline {
 		if step.Fault != nil && step.Fault.Name == "" {
-			names[i] = freeName(step.Fault.Upstream+"-"+step.Fault.Behaviour(), taken)
+			names[i] = freeName(step.Fault.Upstream+"-"+dashed(step.Fault.Behaviour()), taken)
 		}
 	}
 	return names

@@ -45,7 +45,7 @@ type Spec struct {
 	// Default: one client `client` in the locality of the first endpoint, a request every 2s to the first host and port of the configuration
 	Clients []Client `yaml:"clients,omitempty"`
 	// Upstreams are the fake regional servers.
-	// Default: one for each endpoint address, on the ports that it has at 0s, healthy
+	// Default: one for each endpoint address, on the ports that it has at 0s (or when a step brings it), healthy
 	Upstreams []Upstream `yaml:"upstreams,omitempty"`
 	// Timeline is what changes, in order of time.
 	Timeline []Step `yaml:"timeline,omitempty"`
@@ -132,7 +132,7 @@ type Upstream struct {
 	// Address is the endpoint address of the configuration: a DNS name or an IP.
 	Address string `yaml:"address" required:"true"`
 	// Ports are the ports that it listens on, at most 64.
-	// Default: the ports that the address has in the configuration at 0s
+	// Default: the ports that the address has when the configuration has it first
 	Ports []int `yaml:"ports,omitempty"`
 	// Addresses is how many IP addresses the name resolves to, 1 to 64.
 	// Default: 1

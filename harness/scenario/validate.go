@@ -119,6 +119,13 @@ func (v *validator) name(path, name string) {
 	}
 }
 
+// title checks a name that only people read.
+func (v *validator) title(path, name string) {
+	if strings.TrimSpace(name) == "" || strings.ContainsAny(name, "\n\r") {
+		v.fail(path, "expected a text of one line, found %s", quote(name))
+	}
+}
+
 // uniqueName checks a name that is unique in its list; seen has the paths of the names before.
 func (v *validator) uniqueName(path, name string, seen map[string]string) {
 	if first, ok := seen[name]; ok {

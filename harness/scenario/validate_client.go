@@ -12,8 +12,8 @@ import (
 const maxConcurrency = 100_000
 
 var (
-	token  = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // RFC 9110, 5.6.2
-	method = regexp.MustCompile(`^[A-Z]+$`)
+	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$") // RFC 9110, 5.6.2
+	method     = regexp.MustCompile(`^[A-Z]+$`)
 )
 
 func (v *validator) clients() {
@@ -87,7 +87,7 @@ func (v *validator) traffic(path string, t Traffic) {
 
 func (v *validator) headers(path string, headers map[string]string) {
 	for _, name := range sorted(headers) {
-		if !token.MatchString(name) {
+		if !headerName.MatchString(name) {
 			v.fail(join(path, name), "%s is not a header name", quote(name))
 		}
 		if strings.ContainsAny(headers[name], "\r\n\x00") {
@@ -124,7 +124,7 @@ func (v *validator) url(path, text string) {
 		want = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	if !contains(ports, want) {
-		v.fail(path, "%s has no port %s%s", u.Hostname(), want, didYouMean(want, ports))
+		v.fail(path, "%s has no port %s; expected %s", u.Hostname(), want, strings.Join(ports, " or "))
 	}
 }
 

@@ -23,9 +23,7 @@ func (v *validator) expectations() {
 		if v.bad[path] {
 			continue
 		}
-		if strings.TrimSpace(e.Name) == "" {
-			v.fail(path+".name", "expected a text, found an empty one")
-		}
+		v.title(path+".name", e.Name)
 		v.uniqueName(path+".name", e.Name, seen)
 		if v.in.Has(path+".client") && v.read("clients") {
 			v.client(path+".client", e.Client)

@@ -18,8 +18,8 @@ func (v *validator) timeline() {
 		switch {
 		case v.bad[path]:
 		case step.Fault != nil:
-			if step.Fault.Name != "" {
-				v.name(path+".fault.name", step.Fault.Name)
+			if v.in.Has(path + ".fault.name") {
+				v.title(path+".fault.name", step.Fault.Name)
 				v.uniqueName(path+".fault.name", step.Fault.Name, explicit)
 			}
 			v.fault(path+".fault", step)
@@ -158,7 +158,7 @@ func (v *validator) faultPort(path string, f *Fault) {
 			for i, p := range u.Ports {
 				ports[i] = strconv.Itoa(p)
 			}
-			v.fail(path+".port", "upstream %s has no port %d%s", u.Name, f.Port, didYouMean(strconv.Itoa(f.Port), ports))
+			v.fail(path+".port", "upstream %s has no port %d; expected %s", u.Name, f.Port, strings.Join(ports, " or "))
 			return
 		}
 	}
