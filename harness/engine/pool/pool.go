@@ -171,6 +171,12 @@ func (p *Pool) Done(reuse bool, use *Use) (stream int32, ok bool) {
 	return p.next(use)
 }
 
+// Closed forgets one idle connection that the other side has closed.
+func (p *Pool) Closed(use *Use) {
+	p.idle--
+	use.Connections--
+}
+
 // CloseIdle closes what is idle: the host was ejected, or went away.
 func (p *Pool) CloseIdle(use *Use) {
 	use.Connections -= uint32(p.idle)
