@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/faildrill/faildrill/harness/engine/outlier"
 	"github.com/faildrill/faildrill/harness/engine/priority"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -326,4 +328,11 @@ func status(h xds.Health) string {
 		return "DEGRADED"
 	}
 	return "HEALTHY"
+}
+
+// Same reports whether two clusters are in the same state, as far as what they
+// do next goes: hosts out, counters, ticks, and what is on its way.
+func (c *Cluster) Same(o *Cluster) bool {
+	return c.cfg == o.cfg && c.detector.Equal(&o.detector) && slices.Equal(c.merge, o.merge) && slices.Equal(c.posts, o.posts) &&
+		len(c.updates) == len(o.updates) && slices.Equal(c.active, o.active) && c.workers.same(&o.workers)
 }

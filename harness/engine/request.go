@@ -226,7 +226,7 @@ func (w *world) response(i int32, r *request) {
 	w.record(i, r, trace.Answered, int32(r.answer.status), charged)
 	switch w.again(r, retry.Response) {
 	case retry.Again:
-		w.release(r, !r.answer.close)
+		w.release(r, true)
 		w.backOff(i, r)
 		return
 	case retry.Exhausted:
@@ -245,7 +245,7 @@ func (w *world) bodyEnd(i int32, r *request) {
 		return
 	}
 	host := r.host
-	w.release(r, !r.answer.close)
+	w.release(r, true)
 	w.end(i, r, int32(r.answer.status), host, "")
 }
 

@@ -27,7 +27,6 @@ type answer struct {
 	never  bool // no response headers
 	body   int64
 	noEnd  bool // headers, but the body never ends
-	close  bool // the connection is not kept
 }
 
 // connectLatency is a round trip to an upstream: a connection, or its refusal.
@@ -98,7 +97,8 @@ func (u *upstream) serve(now int64, port uint32, l *schedule.Load, ch *Chooser) 
 		case schedule.SlowBody:
 			a.body = int64(f.SlowBody)
 		case schedule.CloseAfter:
-			a.close = f.seen%max(1, f.CloseAfter) == 0
+			// One connection in turn: the request after n answers meets its end.
+			a.reset = f.seen%(f.CloseAfter+1) == 0
 		}
 	}
 	return a

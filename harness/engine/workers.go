@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/faildrill/faildrill/harness/engine/lb"
 	"github.com/faildrill/faildrill/harness/engine/locality"
 	"github.com/faildrill/faildrill/harness/engine/priority"
@@ -77,6 +79,23 @@ func (w *workers) clone() workers {
 		d.levels[p] = l
 	}
 	return d
+}
+
+// same reports whether two workers would make the same picks from the same draws.
+func (w *workers) same(o *workers) bool {
+	if !w.loads.Equal(&o.loads) || len(w.levels) != len(o.levels) {
+		return false
+	}
+	eq := func(a, b *source) bool {
+		return slices.Equal(a.hosts, b.hosts) && a.seeded == b.seeded && a.rr == b.rr
+	}
+	for p := range w.levels {
+		a, b := &w.levels[p], &o.levels[p]
+		if !eq(&a.all, &b.all) || !eq(&a.healthy, &b.healthy) || !eq(&a.degraded, &b.degraded) {
+			return false
+		}
+	}
+	return true
 }
 
 // groupsOf are the localities of one priority with their weights.

@@ -21,6 +21,7 @@ type Finding struct {
 	// standing findings matter although the drill passes: traffic goes, but not
 	// where the configuration means it to.
 	standing bool
+	cure     *edit // the change that was confirmed
 }
 
 // Severity is how bad a finding is without a drill.
@@ -54,6 +55,35 @@ var finders = []func(*site) []Finding{
 // Causes says why the drill went as it did, the cause whose fix alone helps
 // most first. There are none when the drill had no impact.
 func Causes(c *schedule.Compiled, t *trace.Trace, im check.Impact) []result.Cause {
+	found := findings(c, t, im)
+	if im.Outcome.Passes() {
+		return append(causesOf(found), returnCost(c, t, im)...)
+	}
+	return causesOf(found)
+}
+
+// Repair returns the drill with the change made that its first cause proposes.
+// It is false when no change was found that makes the drill pass.
+func Repair(c *schedule.Compiled, t *trace.Trace, im check.Impact) (*schedule.Drill, result.Cause, bool) {
+	for _, f := range findings(c, t, im) {
+		if f.cure == nil {
+			continue
+		}
+		d := *c.Drill
+		d.Configs = nil
+		d.Patched = map[string]string{}
+		for i := range c.Configs {
+			d.Configs = append(d.Configs, f.cure.apply(c.Configs[i]))
+			for _, id := range f.cure.ids() {
+				d.Patched[schedule.PatchKey(i, id)] = f.cure.patched(c.Configs[i], id)
+			}
+		}
+		return &d, f.Cause, true
+	}
+	return nil, result.Cause{}, false
+}
+
+func findings(c *schedule.Compiled, t *trace.Trace, im check.Impact) []Finding {
 	sites := sitesOf(c)
 	var found []Finding
 	for _, s := range sites {
@@ -65,9 +95,22 @@ func Causes(c *schedule.Compiled, t *trace.Trace, im check.Impact) []result.Caus
 	found = unique(found)
 	if im.Outcome.Passes() {
 		found = slices.DeleteFunc(found, func(f Finding) bool { return !f.standing })
-		return append(causesOf(standingFixes(c, found)), returnCost(c, t, im)...)
+		return standingFixes(c, found)
 	}
-	return causesOf(rank(c, im, found))
+	return rank(c, im, found)
+}
+
+// cured notes the change that was confirmed, with the objects as they are after
+// it: those of the configuration at 0 s.
+func (f *Finding) cured(c *schedule.Compiled, e edit) {
+	f.cure = &e
+	f.Fix = e.fix()
+	for _, id := range e.ids() {
+		if f.Fix.Patch != "" {
+			f.Fix.Patch += "---\n"
+		}
+		f.Fix.Patch += e.patched(c.Configs[0], id)
+	}
 }
 
 func causesOf(fs []Finding) []result.Cause {
@@ -137,7 +180,7 @@ func rank(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
 		for _, e := range f.edits {
 			try := attempt(c, e)
 			if try.passes {
-				f.Fix = e.fix(true)
+				f.cured(c, e)
 				s = scored{f, try.errors, true}
 				break
 			}
@@ -146,9 +189,9 @@ func rank(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
 		all = append(all, s)
 	}
 	if !slices.ContainsFunc(all, func(s scored) bool { return s.passes }) {
-		if fix := together(c, found); fix != nil {
+		if both := together(c, found); both != nil {
 			for i := range all {
-				all[i].Fix = fix
+				all[i].cured(c, *both)
 			}
 		}
 	}
@@ -173,14 +216,14 @@ func rank(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
 
 // together looks for the first pair of findings whose changes make the drill
 // pass when both are made.
-func together(c *schedule.Compiled, found []Finding) *result.Fix {
+func together(c *schedule.Compiled, found []Finding) *edit {
 	for i := range found {
 		for k := i + 1; k < len(found); k++ {
 			for _, a := range found[i].edits {
 				for _, b := range found[k].edits {
 					both := a.and(b)
 					if attempt(c, both).passes {
-						return both.fix(true)
+						return &both
 					}
 				}
 			}
@@ -195,7 +238,7 @@ func standingFixes(c *schedule.Compiled, found []Finding) []Finding {
 	for i := range found {
 		for _, e := range found[i].edits {
 			if try := attempt(c, e); try.passes && try.moved {
-				found[i].Fix = e.fix(true)
+				found[i].cured(c, e)
 				break
 			}
 		}

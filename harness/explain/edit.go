@@ -57,10 +57,9 @@ func (e *edit) apply(rs []*istio.Resource) []*istio.Resource {
 	return out
 }
 
-// fix is the change as it is reported. The patch is the whole object, so that
-// it can be applied as it is.
-func (e *edit) fix(confirmed bool) *result.Fix {
-	f := &result.Fix{Field: e.field, From: e.from, To: e.to, Confirmed: confirmed}
+// fix is the change as it is reported, after it was confirmed.
+func (e *edit) fix() *result.Fix {
+	f := &result.Fix{Field: e.field, From: e.from, To: e.to, Confirmed: true}
 	if e.also != nil {
 		f.Field += " and " + e.also.field
 		f.To += " and " + e.also.to
@@ -68,26 +67,28 @@ func (e *edit) fix(confirmed bool) *result.Fix {
 	return f
 }
 
-// patched writes the objects that the edit changes, as they are after it.
-func (e *edit) patched(rs []*istio.Resource) string {
-	ids := []string{}
-	for x := e; x != nil; x = x.also {
-		if x.create != nil {
-			ids = append(ids, x.create.ID())
-		} else {
-			ids = append(ids, x.id)
+// ids are the resources that the edit changes or adds.
+func (e *edit) ids() []string {
+	id := e.id
+	if e.create != nil {
+		id = e.create.ID()
+	}
+	if e.also != nil {
+		if more := e.also.ids(); more[0] != id {
+			return append([]string{id}, more...)
 		}
 	}
-	out := ""
+	return []string{id}
+}
+
+// patched writes one of the objects as it is after the edit.
+func (e *edit) patched(rs []*istio.Resource, id string) string {
 	for _, r := range e.apply(rs) {
-		if slices.Contains(ids, r.ID()) {
-			if out != "" {
-				out += "---\n"
-			}
-			out += YAML(r)
+		if r.ID() == id {
+			return YAML(r)
 		}
 	}
-	return out
+	return ""
 }
 
 // YAML writes a resource as a document that can be applied.

@@ -29,7 +29,14 @@ type Drill struct {
 	Configs   [][]*istio.Resource
 	Assumed   []string // what was assumed where the input says nothing
 	Generated bool     // made from plain Istio YAML
+
+	// Patched has the text of objects that differ from the input's documents,
+	// by PatchKey.
+	Patched map[string]string
 }
+
+// PatchKey is the key of Drill.Patched: which configuration, and which object.
+func PatchKey(config int, id string) string { return strconv.Itoa(config) + " " + id }
 
 // Compiled is a drill with its configuration translated.
 type Compiled struct {
@@ -118,6 +125,9 @@ func (d *Drill) documents(config int) []Document {
 		doc := Document{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, File: r.Pos.File, Line: r.Pos.Line}
 		if t := byPlace[doc.File+":"+strconv.Itoa(doc.Line)]; t != nil {
 			doc.YAML = t.YAML
+		}
+		if text, ok := d.Patched[PatchKey(config, r.ID())]; ok {
+			doc.YAML = text
 		}
 		out = append(out, doc)
 	}

@@ -18,6 +18,7 @@
 package outlier
 
 import (
+	"slices"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/xds"
@@ -104,6 +105,12 @@ func (d *Detector) Clone() Detector {
 	c := *d
 	c.hosts = append([]Host(nil), d.hosts...)
 	return c
+}
+
+// Equal reports whether two detectors are in the same state; counters of
+// statistics aside.
+func (d *Detector) Equal(o *Detector) bool {
+	return d.active == o.active && d.next == o.next && d.ticks == o.ticks && slices.Equal(d.hosts, o.hosts)
 }
 
 // Host returns the state of host h.

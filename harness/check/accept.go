@@ -1,0 +1,517 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/engine/outlier"
+	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// Slack is how far two clocks of one process may be apart: what happened within
+// it of a change may have seen either side of the change.
+const Slack = trace.Sec(2 * time.Millisecond)
+
+// maxStates bounds how many explanations of the same observation are carried.
+const maxStates = 32
+
+// Accept asks whether the model permits the run: every host that was picked,
+// every ejection, refusal and return, and what became of each request. The
+// observed attempts are fed to the engine in order; what is chance is decided
+// by the observation. It returns the first decision that is not permitted, nil
+// if there is none, and why nothing can be said where there are more
+// explanations than it follows.
+//
+// The run must have been made with the engine's own delays of zero, as inproc
+// does, or with delays below Slack.
+func Accept(s *schedule.Schedule, t *trace.Trace) (d *result.Divergence, undecided string) {
+	a := acceptor{s: s, t: t, slack: Slack + stalls(t)}
+	if d := a.requests(); d != nil {
+		return d, ""
+	}
+	for _, line := range a.lines() {
+		if d := a.line(line); d != nil {
+			return d, ""
+		}
+	}
+	return nil, a.undecided
+}
+
+// stalls is the longest time for which the run itself says that it stood still.
+func stalls(t *trace.Trace) trace.Sec {
+	longest := 0.0
+	for _, n := range t.Notes {
+		var ms float64
+		if _, err := fmt.Sscanf(n.Text, "stalled for %f ms", &ms); err == nil {
+			longest = max(longest, ms)
+		}
+	}
+	return trace.Sec(longest * 1e6)
+}
+
+type acceptor struct {
+	s         *schedule.Schedule
+	t         *trace.Trace
+	slack     trace.Sec
+	undecided string
+}
+
+// line is the life of one cluster of one client.
+type line struct {
+	client  int32
+	cluster string
+	events  []moment
+}
+
+// moment is something that was observed of a cluster.
+type moment struct {
+	at      trace.Sec
+	rank    int // order within an instant
+	config  *xds.Cluster
+	pick    *trace.Attempt
+	report  *trace.Attempt
+	change  *trace.Change
+	noHost  *trace.Request
+	cluster string
+}
+
+// The order of what happens at one instant: a change is told when the result
+// that set it off is in, and a pick sees what was decided before it.
+const (
+	rankConfig = iota
+	rankReport
+	rankChange
+	rankPick
+)
+
+// lines sorts the trace by cluster and time.
+func (a *acceptor) lines() []*line {
+	var out []*line
+	get := func(client int32, cluster string) *line {
+		for _, l := range out {
+			if l.client == client && l.cluster == cluster {
+				return l
+			}
+		}
+		l := &line{client: client, cluster: cluster}
+		out = append(out, l)
+		return l
+	}
+	for i := range a.s.Clients {
+		a.constructions(int32(i), get)
+	}
+	for i := range a.t.Attempts {
+		at := &a.t.Attempts[i]
+		if at.Host < 0 {
+			continue
+		}
+		l := get(at.Client, a.t.Hosts[at.Host].Cluster)
+		l.events = append(l.events, moment{at: at.At, rank: rankPick, pick: at}, moment{at: at.Done, rank: rankReport, report: at})
+	}
+	for i := range a.t.Changes {
+		c := &a.t.Changes[i]
+		l := get(c.Client, a.t.Hosts[c.Host].Cluster)
+		l.events = append(l.events, moment{at: c.At, rank: rankChange, change: c})
+	}
+	for i := range a.t.Requests {
+		r := &a.t.Requests[i]
+		if r.Flags&trace.FlagUH == 0 {
+			continue
+		}
+		load := &a.s.Clients[r.Client].Load
+		if route := engine.Route(a.configAt(r.Client, r.Done), load.Host, load.Port, load.Path); route != nil {
+			l := get(r.Client, route.Cluster)
+			l.events = append(l.events, moment{at: r.Done, rank: rankPick, noHost: r})
+		}
+	}
+	for _, l := range out {
+		slices.SortStableFunc(l.events, func(x, y moment) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.rank, y.rank)) })
+	}
+	return out
+}
+
+// configAt is the configuration of a client at an instant.
+func (a *acceptor) configAt(client int32, at trace.Sec) *xds.Config {
+	cfg := &a.s.Configs[0][client]
+	for _, st := range a.t.Steps {
+		if st.Kind == schedule.KindConfig && st.Done <= at {
+			cfg = &a.s.Configs[a.s.Steps[st.Index].Config][client]
+		}
+	}
+	return cfg
+}
+
+// constructions are the instants at which each cluster of a client was made, or
+// made anew. The load that the run recorded then says when.
+func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
+	have := map[string]*xds.Cluster{}
+	take := func(cfg *xds.Config, from, to trace.Sec) {
+		next := map[string]*xds.Cluster{}
+		for i := range cfg.Clusters {
+			c := &cfg.Clusters[i]
+			next[c.Name] = c
+			if o := have[c.Name]; o != nil && reflect.DeepEqual(o, c) {
+				continue
+			}
+			at := from
+			for _, ld := range a.t.Loads {
+				if ld.Client == client && ld.Cluster == c.Name && ld.At >= from && ld.At <= to {
+					at = ld.At
+				}
+			}
+			l := get(client, c.Name)
+			l.events = append(l.events, moment{at: at, rank: rankConfig, config: c})
+		}
+		have = next
+	}
+	take(&a.s.Configs[0][client], 0, 0)
+	for i := range a.t.Steps {
+		if st := &a.t.Steps[i]; st.Kind == schedule.KindConfig {
+			take(&a.s.Configs[a.s.Steps[st.Index].Config][client], st.At, st.Done)
+		}
+	}
+}
+
+// state is one explanation of what was observed so far.
+type state struct {
+	c       *engine.Cluster
+	ch      engine.Chooser
+	untold  []engine.Change // decided, and not observed yet
+	traceOf []int32
+}
+
+func (st *state) clone() *state {
+	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), traceOf: st.traceOf}
+}
+
+func (st *state) tell(c engine.Change) {
+	if c.Kind != engine.LoadChanged {
+		st.untold = append(st.untold, c)
+	}
+}
+
+// line replays one cluster.
+func (a *acceptor) line(l *line) *result.Divergence {
+	var states []*state
+	for _, m := range l.events {
+		if m.config != nil {
+			if d := a.quiet(states, m.at, l); d != nil {
+				return d
+			}
+			states = []*state{a.construct(l, m.config, m.at)}
+			continue
+		}
+		if len(states) == 0 {
+			return &result.Divergence{At: m.at.Seconds(), Decision: "cluster " + l.cluster, Permitted: "no traffic before it is configured", Observed: "traffic"}
+		}
+		next := a.step(states, m)
+		if len(next) == 0 {
+			return a.divergence(states, m)
+		}
+		if states = distinct(next); len(states) > maxStates {
+			a.undecided = fmt.Sprintf("from %s on there are more than %d explanations of what %s did", seconds(m.at), maxStates, l.cluster)
+			return nil
+		}
+	}
+	return a.quiet(states, a.s.Duration, l)
+}
+
+func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
+	hosts := engine.HostsOf(c, a.s)
+	st := &state{ch: engine.NewChooser(1)}
+	for i := range hosts {
+		hosts[i].Trace = -1
+		for _, h := range a.t.Hosts {
+			if h.Client == l.client && h.Cluster == l.cluster && h.Address == hosts[i].Address && h.Priority == hosts[i].Priority {
+				hosts[i].Trace = h.Index
+			}
+		}
+		st.traceOf = append(st.traceOf, hosts[i].Trace)
+	}
+	st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, engine.Delays{}, int64(at), &st.ch)
+	return st
+}
+
+// step feeds one moment to every state, as of every instant that the clocks
+// allow, and keeps the states that permit it.
+func (a *acceptor) step(states []*state, m moment) []*state {
+	var out []*state
+	for _, st := range states {
+		for _, x := range a.instants(st, m.at) {
+			if a.feed(x, m) && !a.overdue(x, m.at) {
+				out = append(out, x)
+			}
+		}
+	}
+	return out
+}
+
+// instants are the state as it may have been: whatever is due within the slack
+// around the instant may have happened already or not yet.
+func (a *acceptor) instants(st *state, at trace.Sec) []*state {
+	st = st.clone()
+	a.advance(st, at-a.slack)
+	out := []*state{st}
+	for len(out) < 4 {
+		due, ok := out[len(out)-1].c.Next()
+		if !ok || due > int64(at+a.slack) {
+			break
+		}
+		x := out[len(out)-1].clone()
+		a.advance(x, trace.Sec(due))
+		out = append(out, x)
+	}
+	// What fits the clock best is tried first.
+	slices.Reverse(out)
+	return out
+}
+
+func (a *acceptor) advance(st *state, to trace.Sec) {
+	st.c.Advance(int64(to), &st.ch, st.tell)
+}
+
+// feed gives the moment to a state. It is false when the state does not permit it.
+func (a *acceptor) feed(st *state, m moment) bool {
+	switch {
+	case m.pick != nil:
+		return a.pick(st, m.pick)
+	case m.report != nil:
+		a.report(st, m.report)
+		return true
+	case m.change != nil:
+		return a.change(st, m.change)
+	case m.noHost != nil:
+		ch := st.ch
+		return st.c.Pick(nil, nil, &ch) == engine.NoHost
+	}
+	return true
+}
+
+// toward answers so that the observed host is picked, if it can be.
+type toward struct {
+	host  int32
+	level int
+}
+
+func (g toward) Answer(q engine.Question) (uint64, bool) {
+	switch q.Draw {
+	case engine.DrawLevel:
+		for r := uint64(0); r < q.N; r++ {
+			if p, _ := q.Loads.Choose(uint32(r) + 1); p == g.level {
+				return r, true
+			}
+		}
+	case engine.DrawHost:
+		if i := slices.Index(q.Hosts, g.host); i >= 0 {
+			return uint64(i), true
+		}
+	}
+	return 0, false
+}
+
+func (a *acceptor) pick(st *state, at *trace.Attempt) bool {
+	h := int32(slices.Index(st.traceOf, at.Host))
+	if h < 0 {
+		return false
+	}
+	ch := st.ch.Guided(toward{h, int(st.c.Hosts()[h].Priority)})
+	got := st.c.Pick(a.tried(st, at), a.policy(at), &ch)
+	st.ch = ch.Guided(nil)
+	if got == h && at.Result != trace.Overflow {
+		st.c.Begin(h)
+	}
+	return got == h
+}
+
+// tried are the hosts that the request was at before this attempt.
+func (a *acceptor) tried(st *state, at *trace.Attempt) []int32 {
+	var out []int32
+	for i := range a.t.Attempts {
+		o := &a.t.Attempts[i]
+		if o.Client == at.Client && o.Request == at.Request && o.N < at.N {
+			if h := int32(slices.Index(st.traceOf, o.Host)); h >= 0 {
+				out = append(out, h)
+			}
+		}
+	}
+	return out
+}
+
+func (a *acceptor) policy(at *trace.Attempt) *xds.RetryPolicy {
+	load := &a.s.Clients[at.Client].Load
+	if r := engine.Route(a.configAt(at.Client, at.At), load.Host, load.Port, load.Path); r != nil {
+		return r.Retry
+	}
+	return nil
+}
+
+// report counts the attempt's result.
+func (a *acceptor) report(st *state, at *trace.Attempt) {
+	h := int32(slices.Index(st.traceOf, at.Host))
+	if h < 0 || at.Result == trace.Overflow {
+		return
+	}
+	st.c.End(h)
+	res := outlier.RequestSuccess
+	switch at.Result {
+	case trace.Answered:
+		if at.Status >= 500 {
+			res = outlier.RequestFailed
+		}
+	case trace.Refused, trace.ConnectTimeout, trace.Reset:
+		res = outlier.ConnectFailed
+	case trace.Timeout, trace.PerTryTimeout:
+		res = outlier.Timeout
+	default:
+		return // cancelled: nothing was reported
+	}
+	if at.Result != trace.Refused && at.Result != trace.ConnectTimeout {
+		st.c.Report(int64(at.Done), h, outlier.ConnectSuccess, 0, &st.ch, st.tell)
+	}
+	st.c.Report(int64(at.Done), h, res, int(at.Status), &st.ch, st.tell)
+}
+
+var changeNames = map[engine.ChangeKind]string{
+	engine.HostEjected: trace.Ejected, engine.HostReturned: trace.Returned,
+	engine.EjectionOverflow: trace.OverflowEvent, engine.EjectionUnenforced: trace.Detected,
+}
+
+// change ticks off what the state decided, too.
+func (a *acceptor) change(st *state, c *trace.Change) bool {
+	for i, u := range st.untold {
+		if st.traceOf[u.Host] != c.Host || changeNames[u.Kind] != c.Event || u.Kind != engine.HostReturned && u.Type.String() != c.Cause {
+			continue
+		}
+		if d := trace.Sec(u.At) - c.At; d > a.slack || d < -a.slack {
+			continue
+		}
+		st.untold = slices.Delete(st.untold, i, i+1)
+		return true
+	}
+	return false
+}
+
+// overdue reports whether the state decided something that should have been
+// observed by now.
+func (a *acceptor) overdue(st *state, now trace.Sec) bool {
+	for _, u := range st.untold {
+		if trace.Sec(u.At)+2*a.slack < now {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet checks the end of a cluster's life: nothing may be left to be observed.
+func (a *acceptor) quiet(states []*state, at trace.Sec, l *line) *result.Divergence {
+	if len(states) == 0 {
+		return nil
+	}
+	var last *state
+	for _, st := range states {
+		x := st.clone()
+		a.advance(x, at-2*a.slack)
+		if !a.overdue(x, at) {
+			return nil
+		}
+		last = x
+	}
+	u := last.untold[0]
+	return &result.Divergence{
+		At: trace.Sec(u.At).Seconds(), Decision: "endpoint " + a.hostName(last.traceOf[u.Host]),
+		Permitted: changeNames[u.Kind] + words(u), Observed: "nothing of the kind until " + seconds(at),
+	}
+}
+
+func words(u engine.Change) string {
+	if u.Kind == engine.HostReturned {
+		return " at the tick"
+	}
+	return " by " + u.Type.String()
+}
+
+func (a *acceptor) hostName(h int32) string {
+	if h < 0 || int(h) >= len(a.t.Hosts) {
+		return "unknown"
+	}
+	return a.t.UpstreamName(a.t.Hosts[h].Upstream) + " " + a.t.Hosts[h].Address
+}
+
+// divergence says what the states permitted instead.
+func (a *acceptor) divergence(states []*state, m moment) *result.Divergence {
+	d := &result.Divergence{At: m.at.Seconds()}
+	st := states[0].clone()
+	a.advance(st, m.at)
+	switch {
+	case m.pick != nil:
+		d.Decision = fmt.Sprintf("host of request %d, attempt %d", m.pick.Request, m.pick.N)
+		d.Observed = a.hostName(m.pick.Host)
+		d.Permitted = a.permitted(st)
+	case m.change != nil:
+		d.Decision = "endpoint " + a.hostName(m.change.Host)
+		d.Observed = strings.TrimSpace(m.change.Event + " " + m.change.Cause)
+		d.Permitted = "no change"
+		if len(st.untold) > 0 {
+			u := st.untold[0]
+			d.Permitted = fmt.Sprintf("%s of %s at %s", changeNames[u.Kind]+words(u), a.hostName(st.traceOf[u.Host]), seconds(trace.Sec(u.At)))
+		}
+	case m.noHost != nil:
+		d.Decision = fmt.Sprintf("host of request %d", m.noHost.N)
+		d.Observed = "no host (UH)"
+		d.Permitted = a.permitted(st)
+	default:
+		d.Decision = "result of an attempt"
+		d.Observed = "no change of the endpoint"
+		if len(st.untold) > 0 {
+			u := st.untold[0]
+			d.At = trace.Sec(u.At).Seconds()
+			d.Decision = "endpoint " + a.hostName(st.traceOf[u.Host])
+			d.Permitted = changeNames[u.Kind] + words(u)
+		}
+	}
+	return d
+}
+
+// permitted lists the hosts that the state can pick.
+func (a *acceptor) permitted(st *state) string {
+	var names []string
+	l := st.c.Loads()
+	for h := range st.c.Hosts() {
+		x := st.clone()
+		ch := x.ch.Guided(toward{int32(h), int(x.c.Hosts()[h].Priority)})
+		if x.c.Pick(nil, nil, &ch) == int32(h) {
+			names = append(names, a.hostName(st.traceOf[h]))
+		}
+	}
+	loads := make([]string, l.Levels())
+	for p := range loads {
+		loads[p] = fmt.Sprintf("priority %d: %d %%", p, l.Percent(p))
+	}
+	if len(names) == 0 {
+		names = []string{"nobody"}
+	}
+	return strings.Join(names, " or ") + " (" + strings.Join(loads, ", ") + ")"
+}
+
+// distinct drops explanations that cannot differ any more: nothing is due in
+// either, and nothing is left to be told.
+func distinct(states []*state) []*state {
+	var out []*state
+	for _, st := range states {
+		same := slices.ContainsFunc(out, func(o *state) bool {
+			return len(o.untold) == len(st.untold) && o.c.Same(st.c)
+		})
+		if !same {
+			out = append(out, st)
+		}
+	}
+	return out
+}
