@@ -2,6 +2,7 @@ package istio
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -34,15 +35,25 @@ type Resource struct {
 	Fields map[string]Position
 }
 
-// Where returns the position of the field, or of its nearest ancestor that is written in the file.
+// Where returns the position of the field, or of its nearest ancestor that is
+// written in the file. The path has the names of the JSON form; a file may spell
+// them with underscores.
 func (r *Resource) Where(path string) Position {
 	for p := path; p != ""; p = parent(p) {
 		if pos, ok := r.Fields[p]; ok {
 			return pos
 		}
+		for have, pos := range r.Fields {
+			if strings.Contains(have, "_") && fold(have) == fold(p) {
+				return pos
+			}
+		}
 	}
 	return r.Pos
 }
+
+// fold makes consecutive_5xx_errors and consecutive5xxErrors one.
+func fold(path string) string { return strings.ToLower(strings.ReplaceAll(path, "_", "")) }
 
 // Has reports whether the field is written in the file.
 func (r *Resource) Has(path string) bool { _, ok := r.Fields[path]; return ok }

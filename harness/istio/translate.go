@@ -211,7 +211,7 @@ func (t *translator) complete(c Client) Client {
 func inOrder(resources []*Resource) []*Resource {
 	var sorted []*Resource
 	for _, r := range resources {
-		if r != nil && r.Spec != nil && r.Spec.ProtoReflect().IsValid() {
+		if r != nil && (r.Spec == nil || r.Spec.ProtoReflect().IsValid()) {
 			sorted = append(sorted, r)
 		}
 	}
