@@ -81,7 +81,7 @@ func (t *translator) ruleFrom(r *Resource) *rule {
 		n.selects, n.selector, n.exportTo = true, dr.WorkloadSelector.MatchLabels, []string{"."}
 	}
 	for i, s := range dr.Subsets {
-		if s != nil {
+		if s != nil && s.Name != "" && n.subset(s.Name) == nil { // others are refused; a name is one cluster
 			n.subsets = append(n.subsets, subset{s, place{r, indexed("spec.subsets", i)}})
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -28,15 +27,6 @@ func read(t testing.TB, file, text string) []*Resource {
 		}
 		list = append(list, resource(t, file, doc.Content[0]))
 	}
-}
-
-func readFile(t testing.TB, file string) []*Resource {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return read(t, file, string(text))
 }
 
 func resource(t testing.TB, file string, n *yaml.Node) *Resource {
