@@ -92,14 +92,19 @@ func (t *translator) wantedLabels(labels []string) (keys []string, want map[stri
 	return keys, want
 }
 
+// crash records what kills istiod: read in its source for every way to set the
+// labels, executed for a DestinationRule.
 func (t *translator) crash(set *localitySetting, groups int) {
 	if t.out.Crash != nil {
 		return
 	}
-	p := Problem{Message: fmt.Sprintf("istiod 1.30 and 1.31 panics when failoverPriority and outlierDetection apply to "+
-		"resolution DNS with endpoints in %d localities (index out of range); use resolution STATIC, or failover instead", groups)}
-	if r := set.at.res; r != nil {
-		field := set.at.sub("failoverPriority").path
+	what, field := "failoverPriority and outlierDetection", set.at.sub("failoverPriority").path
+	if set.force {
+		what, field = "a traffic-distribution annotation", set.at.path
+	}
+	p := Problem{Message: fmt.Sprintf("istiod 1.30 and 1.31 panics when %s apply to resolution DNS with endpoints in %d localities "+
+		"(index out of range); use resolution STATIC, or failover instead", what, groups)}
+	if r := set.at.res; r != nil { // nil: mesh configuration
 		p.Resource, p.Field, p.Pos = r.ID(), field, r.Where(field)
 	}
 	t.out.Crash = &p

@@ -151,7 +151,7 @@ func (t *translator) effectiveLocality(s *service, lb *networking.LoadBalancerSe
 	}
 	if len(s.distribution) > 0 {
 		return &localitySetting{&networking.LocalityLoadBalancerSetting{FailoverPriority: s.distribution}, true,
-			place{s.head, "metadata.annotations"}}
+			place{s.head, "metadata.annotations." + trafficDistributionAnnotation}}
 	}
 	if t.mesh.locality == nil {
 		return nil

@@ -257,6 +257,26 @@ func TestDNSFailoverPriority(t *testing.T) {
 	}
 }
 
+// The annotation puts failover priorities on DNS hosts too, by the same code.
+func TestDNSTrafficDistribution(t *testing.T) {
+	doc := entryYAML("{name: a, annotations: {networking.istio.io/traffic-distribution: PreferClose}}", "hosts: [a.com], resolution: DNS, ports: [{number: 80, name: http, protocol: HTTP}], "+
+		"endpoints: [{address: x.com, locality: r1}, {address: y.com, locality: r2}]")
+	for release, want := range map[string]string{"1.31": "metadata.annotations." + trafficDistributionAnnotation, "1.29": ""} {
+		tr := Translate(read(t, "in.yaml", doc), inR1, Mesh{}, profile(t, release))
+		got := ""
+		if tr.Crash != nil {
+			got = tr.Crash.Field
+		}
+		if got != want {
+			t.Errorf("%s: crash at %q, want %q", release, got, want)
+		}
+	}
+	tr := Translate(read(t, "in.yaml", strings.Replace(doc, "DNS", "STATIC", 1)), inR1, Mesh{FailoverPriority: []string{"x"}}, profile(t, "1.31"))
+	if tr.Crash != nil {
+		t.Errorf("STATIC: crash %v", tr.Crash)
+	}
+}
+
 // istio-semantics 2.5: the network of 1.31, key=value of 1.18.
 func TestLabelPriority(t *testing.T) {
 	for _, c := range []struct {

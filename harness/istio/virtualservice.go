@@ -61,7 +61,7 @@ func (t *translator) addPort(port uint32, rules []*Resource) {
 			here = append(here, s)
 		}
 	}
-	b := portBuilder{translator: t, port: port, services: here, domains: map[string]bool{}, names: map[string]bool{}}
+	b := portBuilder{translator: t, port: port, services: here, owners: t.owners(rules), domains: map[string]bool{}, names: map[string]bool{}}
 
 	routed := map[*service]bool{}
 	for _, r := range rules {
@@ -73,7 +73,7 @@ func (t *translator) addPort(port uint32, rules []*Resource) {
 		var matched []*service
 		for _, host := range r.Spec.(*networking.VirtualService).Hosts {
 			host = strings.ToLower(t.fullName(host, r.Namespace))
-			found := b.matching(host, r, rules)
+			found := b.matching(host, r)
 			matched = append(matched, found...)
 			if len(found) == 0 && !b.covers(host) {
 				names = append(names, host)
@@ -107,6 +107,7 @@ type portBuilder struct {
 	*translator
 	port     uint32
 	services []*service
+	owners   map[string]*Resource // of VirtualService hosts: the first rule that has one
 	hosts    []xds.VirtualHost
 	names    map[string]bool // of virtual hosts
 	domains  map[string]bool // of all virtual hosts
@@ -148,7 +149,7 @@ func (b *portBuilder) add(host string, domains []string, routes []tracedRoute) {
 // matching returns the services of the port that this rule routes under the host.
 // A service that several wildcards cover belongs to the most specific one.
 // route.go: separateVSHostsAndServices.
-func (b *portBuilder) matching(host string, r *Resource, rules []*Resource) []*service {
+func (b *portBuilder) matching(host string, r *Resource) []*service {
 	var list []*service
 	for _, s := range b.services {
 		if s.host == host || strings.ToLower(s.host) == host {
@@ -158,7 +159,7 @@ func (b *portBuilder) matching(host string, r *Resource, rules []*Resource) []*s
 		if !isWildcard(host) || !hostCovers(host, s.host) {
 			continue
 		}
-		if owner, ok := mostSpecific(s.host, b.owners(rules)); ok && owner == r {
+		if owner, ok := mostSpecific(s.host, b.owners); ok && owner == r {
 			list = append(list, s)
 		}
 	}
@@ -171,11 +172,11 @@ func (b *portBuilder) covers(host string) bool {
 }
 
 // owners maps each VirtualService host to the first rule that has it.
-func (b *portBuilder) owners(rules []*Resource) map[string]*Resource {
+func (t *translator) owners(rules []*Resource) map[string]*Resource {
 	m := map[string]*Resource{}
 	for _, r := range rules {
 		for _, h := range r.Spec.(*networking.VirtualService).Hosts {
-			h = strings.ToLower(b.fullName(h, r.Namespace))
+			h = strings.ToLower(t.fullName(h, r.Namespace))
 			if m[h] == nil {
 				m[h] = r
 			}
