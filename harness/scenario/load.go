@@ -65,7 +65,7 @@ func Load(files Files, paths []string) ([]*Input, error) {
 	}
 	l.uniqueNames()
 	if len(l.problems) > 0 {
-		return nil, l.problems.sorted()
+		return nil, l.problems.sorted().atMost(maxProblems)
 	}
 	return l.inputs, nil
 }

@@ -133,6 +133,15 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+func TestTooMuchWrong(t *testing.T) {
+	write(t, map[string]string{"wrong.yaml": strings.Repeat("a: 1\n", 5000)})
+	_, err := Load(Disk(), []string{"wrong.yaml"})
+	problems, _ := err.(Problems)
+	if len(problems) != maxProblems+1 || problems[maxProblems].String() != "and 4000 more problems" {
+		t.Errorf("got %d problems, the last: %v", len(problems), problems[len(problems)-1])
+	}
+}
+
 func TestChecks(t *testing.T) {
 	write(t, map[string]string{"s.yaml": strings.Replace(aScenario, "{config: [config/]}", `
   profile: "1.2"
@@ -156,9 +165,7 @@ func TestChecks(t *testing.T) {
 func TestSaved(t *testing.T) {
 	inRoot(t)
 	paths := []string{"scenarios/"}
-	for _, file := range glob(t, here+"/testdata/ok/*.yaml") {
-		paths = append(paths, file)
-	}
+	paths = append(paths, glob(t, here+"/testdata/ok/*.yaml")...)
 	for _, p := range paths {
 		inputs, err := Load(Disk(), []string{p})
 		if err != nil {

@@ -26,6 +26,9 @@ func (p Problem) String() string {
 	return p.Pos.String() + ": " + p.Message
 }
 
+// maxProblems is the most that Load reports; a machine's file can be wrong on every line.
+const maxProblems = 1000
+
 // Problems is everything that is wrong with the input, in order of file, line and column.
 type Problems []Problem
 
@@ -54,4 +57,15 @@ func (ps Problems) sorted() Problems {
 			strings.Compare(a.Message, b.Message))
 	})
 	return slices.Compact(ps)
+}
+
+// atMost cuts the list, and says so.
+func (ps Problems) atMost(n int) Problems {
+	if len(ps) <= n {
+		return ps
+	}
+	rest := len(ps) - n
+	ps = ps[:n:n]
+	ps.add(istio.Position{}, "and %d more problems", rest)
+	return ps
 }

@@ -164,7 +164,7 @@ func syntaxError(data []byte, err error) (istio.Position, string) {
 		line = max(line, 1)
 	}
 	lines := bytes.SplitAfter(data, []byte("\n"))
-	if len(data) < 1<<20 {
+	if len(data) < 1<<18 { // each try parses the file
 		low, high := 1, len(lines) // the least number of lines that fails the same way
 		for low < high {
 			mid := (low + high) / 2
