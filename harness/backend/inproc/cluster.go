@@ -1,0 +1,163 @@
+package inproc
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/engine/pool"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// cluster is one cluster of one proxy: the engine's, with the connections that
+// its pools count.
+type cluster struct {
+	*engine.Cluster
+	client  int32
+	pools   []pool.Pool
+	idle    [][]*conn // by host; as many as the pool says
+	opening [][]*conn
+	use     pool.Use
+	retries uint32 // that hold the retry breaker
+	// retired: replaced by a configuration step. Requests that are on their way
+	// end on it; it detects nothing any more.
+	retired bool
+}
+
+// configure takes a configuration. A cluster with any byte changed is built
+// anew; an unchanged one goes on.
+func (w *world) configure(p *proxy, cfg *xds.Config) {
+	old := p.clusters
+	p.config = cfg
+	p.clusters = make(map[string]*cluster, len(cfg.Clusters))
+	for i := range cfg.Clusters {
+		c := &cfg.Clusters[i]
+		if o := old[c.Name]; o != nil && reflect.DeepEqual(o.Config(), c) {
+			p.clusters[c.Name] = o
+			delete(old, c.Name)
+			continue
+		}
+		p.clusters[c.Name] = w.construct(p.client, c)
+	}
+	for _, o := range old {
+		w.retire(o)
+	}
+}
+
+func (w *world) construct(client int32, cfg *xds.Cluster) *cluster {
+	hosts := engine.HostsOf(cfg, w.s)
+	for i := range hosts {
+		hosts[i].Trace = w.traceHost(client, cfg.Name, &hosts[i])
+	}
+	c := &cluster{
+		Cluster: engine.NewCluster(cfg, w.s.Profile.Rules, hosts, engine.Delays{}, w.now, &w.ch),
+		client:  client,
+		pools:   make([]pool.Pool, len(hosts)),
+		idle:    make([][]*conn, len(hosts)),
+		opening: make([][]*conn, len(hosts)),
+	}
+	if cfg.OutlierDetection != nil {
+		w.timed = append(w.timed, c)
+		w.due(c)
+	}
+	w.emit(c.load(w.now))
+	return c
+}
+
+func (w *world) retire(c *cluster) {
+	c.retired = true
+	for h := range c.idle {
+		c.closeIdle(int32(h))
+	}
+	w.timed = slices.DeleteFunc(w.timed, func(o *cluster) bool { return o == c })
+}
+
+// traceHost records the host unless it was before: a cluster that is rebuilt
+// keeps the lines of its hosts.
+func (w *world) traceHost(client int32, cluster string, h *engine.Host) int32 {
+	for i, t := range w.hosts {
+		if t.Client == client && t.Cluster == cluster && t.Address == h.Address && t.Priority == h.Priority && t.Locality == h.Locality.String() {
+			return int32(i)
+		}
+	}
+	i := int32(len(w.hosts))
+	w.hosts = append(w.hosts, trace.Host{
+		At: trace.Sec(w.now), Index: i, Client: client, Upstream: h.Upstream, Cluster: cluster, Name: h.Name,
+		Address: h.Address, Locality: h.Locality.String(), Priority: h.Priority, Weight: h.Weight,
+	})
+	w.emit(w.hosts[i])
+	return i
+}
+
+// load is the cluster's priority load as an event.
+func (c *cluster) load(now int64) trace.Load {
+	l := c.Loads()
+	e := trace.Load{At: trace.Sec(now), Client: c.client, Cluster: c.Config().Name, Percent: []int32{}, Panic: []bool{}}
+	for p := range l.Levels() {
+		e.Percent = append(e.Percent, int32(l.Percent(p)))
+		e.Panic = append(e.Panic, l.Panic(p))
+	}
+	return e
+}
+
+// changed records what a cluster decided. An ejected host's idle connections
+// are closed; busy ones finish.
+func (w *world) changed(c *cluster, ch engine.Change) {
+	if ch.Kind == engine.LoadChanged {
+		w.emit(c.load(ch.At))
+		return
+	}
+	e := trace.Change{
+		At: trace.Sec(ch.At), Client: c.client, Host: c.Hosts()[ch.Host].Trace, Ejections: int32(c.Ejections(ch.Host)),
+	}
+	switch ch.Kind {
+	case engine.HostEjected:
+		e.Event, e.Cause, e.Until = trace.Ejected, ch.Type.String(), trace.Sec(ch.Until)
+		c.closeIdle(ch.Host)
+	case engine.HostReturned:
+		e.Event = trace.Returned
+	case engine.EjectionOverflow:
+		e.Event, e.Cause = trace.OverflowEvent, ch.Type.String()
+	case engine.EjectionUnenforced:
+		e.Event, e.Cause = trace.Detected, ch.Type.String()
+	}
+	w.emit(e)
+}
+
+// closeIdle closes the host's idle connections.
+func (c *cluster) closeIdle(h int32) {
+	for _, cn := range c.idle[h] {
+		cn.close()
+	}
+	c.idle[h] = nil
+	c.pools[h].CloseIdle(&c.use)
+}
+
+// closeIdleOf closes every idle connection to an upstream, as a server that
+// goes away does.
+func (w *world) closeIdleOf(upstream int32) {
+	for _, p := range w.proxies {
+		for _, c := range p.clusters {
+			for h := range c.Hosts() {
+				if c.Hosts()[h].Upstream == upstream {
+					c.closeIdle(int32(h))
+				}
+			}
+		}
+	}
+}
+
+// rows are the endpoint table of all proxies, in the order of the configuration.
+func (w *world) rows() []trace.Row {
+	var rows []trace.Row
+	for _, p := range w.proxies {
+		for i := range p.config.Clusters {
+			c := p.clusters[p.config.Clusters[i].Name]
+			for h := range c.Hosts() {
+				rows = append(rows, c.Row(p.client, int32(h)))
+			}
+		}
+	}
+	return rows
+}

@@ -1,0 +1,156 @@
+package inproc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/live"
+	"github.com/faildrill/faildrill/harness/schedule"
+)
+
+const (
+	lookEvery = 5 * time.Millisecond
+	// silence is how long a connect has to go unanswered to be called lost.
+	// Loopback answers in well under a millisecond.
+	silence = 100 * time.Millisecond
+)
+
+// Witness waits until the step shows from the clients' side.
+func (p *player) Witness(ctx context.Context, step int) (string, error) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if seen := p.look(step); seen != "" {
+			return seen, nil
+		}
+		timer.Reset(lookEvery)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return p.look(step), nil
+		}
+	}
+}
+
+// look is what shows of a step now; "" if nothing does.
+func (p *player) look(step int) string {
+	st := &p.s.Steps[step]
+	switch st.Kind {
+	case schedule.KindConfig:
+		return p.lookConfig(st.Config)
+	case schedule.KindHeal:
+		return p.lookHeal(step)
+	}
+	f := st.Fault
+	name := p.s.Upstreams[f.Upstream].Name
+	switch f.Behaviour {
+	case schedule.Refuse, schedule.Blackhole:
+		return p.lookDead(f)
+	}
+	if n := p.net.met(step); n > 0 {
+		return fmt.Sprintf("%s counted a request that met it", name)
+	}
+	return ""
+}
+
+// lookConfig sees that every proxy has the configuration, and that where it
+// names a port on which nobody listens a connect is refused.
+func (p *player) lookConfig(config int) string {
+	p.w.lock()
+	for i, pr := range p.w.proxies {
+		if pr.config != &p.s.Configs[config][i] {
+			p.w.unlock()
+			return ""
+		}
+	}
+	p.w.unlock()
+	seen := []string{"every proxy has it"}
+	known := map[string]bool{}
+	for i := range p.s.Clients {
+		for j := range p.s.Configs[config][i].Clusters {
+			for _, h := range engine.HostsOf(&p.s.Configs[config][i].Clusters[j], p.s) {
+				if _, ok := p.net.at[h.Address]; ok || known[h.Address] {
+					continue
+				}
+				known[h.Address] = true
+				if !errors.Is(p.knock(h.Address), syscall.ECONNREFUSED) {
+					return ""
+				}
+				seen = append(seen, h.Address+" refused a connect")
+			}
+		}
+	}
+	return strings.Join(seen, "; ")
+}
+
+// lookDead sees that connects fail the way the fault says, on every address.
+func (p *player) lookDead(f *schedule.Fault) string {
+	addresses := p.net.addresses(f.Upstream, f.Port)
+	for _, a := range addresses {
+		err := p.knock(a)
+		switch {
+		case f.Behaviour == schedule.Refuse && !errors.Is(err, syscall.ECONNREFUSED):
+			return ""
+		case f.Behaviour == schedule.Blackhole && !errors.Is(err, context.DeadlineExceeded):
+			return ""
+		}
+	}
+	if len(addresses) == 0 {
+		return ""
+	}
+	if f.Behaviour == schedule.Refuse {
+		return "ECONNREFUSED from " + strings.Join(addresses, ", ")
+	}
+	return fmt.Sprintf("no answer within %v from %s", silence, strings.Join(addresses, ", "))
+}
+
+// lookHeal sees that the fault is gone, and that connects succeed unless
+// another fault forbids it.
+func (p *player) lookHeal(step int) string {
+	begun := begunBy(p.s, step)
+	if begun < 0 || p.net.atWork(begun) {
+		return ""
+	}
+	f := p.s.Steps[begun].Fault
+	name := p.s.Upstreams[f.Upstream].Name
+	if live.NeedsTraffic(&p.s.Steps[begun]) || p.deadOtherwise(f.Upstream) {
+		return name + " has it no more"
+	}
+	addresses := p.net.addresses(f.Upstream, f.Port)
+	for _, a := range addresses {
+		if p.knock(a) != nil {
+			return ""
+		}
+	}
+	return "a connect succeeded to " + strings.Join(addresses, ", ")
+}
+
+// deadOtherwise reports whether another fault keeps connects from succeeding.
+func (p *player) deadOtherwise(upstream int32) bool {
+	for i := range p.s.Steps {
+		if f := p.s.Steps[i].Fault; f != nil && f.Upstream == upstream && !live.NeedsTraffic(&p.s.Steps[i]) && p.net.atWork(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// knock connects to an address of the schedule, and says what came of it.
+func (p *player) knock(address string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), silence)
+	defer cancel()
+	nc, err := p.net.dial(ctx, address)
+	if err != nil {
+		return err
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	return nc.Close()
+}

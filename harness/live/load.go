@@ -1,0 +1,71 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/probe"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// unlimited is how many requests are in flight at most when the load sets no limit.
+const unlimited = 1 << 16
+
+// load sends the requests of one client, and records each when it has ended.
+func (d *drive) load(ctx context.Context, client int) error {
+	l := &d.s.Clients[client].Load
+	if l.Count == 0 {
+		return nil
+	}
+	clock := probe.Clock{Origin: d.origin, Pacer: gated{d.pacer, d}}
+	sum, err := probe.Run(ctx, clock, loadOf(l), d.p.Do(client), func(r probe.Result) { d.ended(ctx, client, l, r) })
+	d.mu.Lock()
+	d.report.Lateness[d.s.Clients[client].Name] = sum.Lateness
+	d.mu.Unlock()
+	if ctx.Err() == nil && err != nil {
+		return fmt.Errorf("sending the requests of %s: %w", d.s.Clients[client].Name, err)
+	}
+	return nil
+}
+
+func loadOf(l *schedule.Load) probe.Load {
+	p := probe.Load{
+		Every: l.Every.D(), Start: l.Start.D(), Count: l.Count, Concurrency: l.Concurrency, Timeout: l.Timeout.D(), KeepAlive: l.KeepAlive,
+	}
+	if p.Every <= 0 {
+		p.Every = time.Second // a single request
+	}
+	if p.Concurrency == 0 {
+		p.Concurrency = unlimited
+	}
+	return p
+}
+
+// ended records a request. What had no answer when the time was up counts as unanswered.
+func (d *drive) ended(ctx context.Context, client int, l *schedule.Load, r probe.Result) {
+	if d.stopped(ctx) {
+		return // interrupted in the middle of it
+	}
+	e := trace.Request{
+		At: trace.Sec(r.Due), Sent: trace.Sec(r.Sent), Done: trace.Sec(r.Done), Client: int32(client), N: int32(r.N),
+		Status: int32(r.Status), Host: -1, Upstream: -1,
+	}
+	switch {
+	case e.Done > d.s.Duration:
+		e.Status, e.Done, e.Error = 0, max(e.Sent, d.s.Duration), "unanswered at the end of the drill"
+	case r.Err == nil:
+	case l.Timeout > 0 && r.Kind == probe.KindTimeout:
+		e.Error = "timeout"
+	case r.Status != 0:
+		e.Error = "the answer broke off"
+	default:
+		e.Error = r.Err.Error()
+	}
+	if e.Error != "" {
+		e.Status = 0
+	}
+	d.p.Complete(&e)
+	d.sink.Event(e)
+}

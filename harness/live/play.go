@@ -1,0 +1,147 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/probe"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// Report is what a run says about its own accuracy. It is evidence, too: live.json.
+type Report struct {
+	Stall    time.Duration                 // the longest time for which the process stood still
+	Lateness map[string]probe.Distribution // by client: how late requests were sent
+}
+
+const (
+	// lead is how far ahead the origin lies when everything is built, so that
+	// what is due at 0 s is not late.
+	lead = 20 * time.Millisecond
+	// stopping bounds how long an environment may take to end.
+	stopping = 30 * time.Second
+)
+
+// errOver ends what still runs when the drill's time is up.
+var errOver = errors.New("the drill is over")
+
+// Play plays the schedule: start, load and timeline side by side, stop. It
+// returns the context's error when that ended it; then the player was stopped
+// all the same, and the trace has no end mark.
+func Play(ctx context.Context, s *schedule.Schedule, p Player, sink backend.Sink) (Report, error) {
+	if err := ctx.Err(); err != nil {
+		return Report{}, err
+	}
+	d := &drive{
+		s: s, p: p, sink: sink, pacer: probe.Precise(), gate: newGate(), entries: entriesOf(s),
+		watched: map[string]context.CancelFunc{}, report: Report{Lateness: map[string]probe.Distribution{}},
+	}
+	sink.Event(engine.RunOf(s, p.Name()))
+	err := d.play(ctx)
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
+	defer cancel()
+	if e := p.Stop(stopCtx); e != nil {
+		err = errors.Join(err, fmt.Errorf("stopping %s: %w", p.Name(), e))
+	}
+	if ctx.Err() != nil {
+		sink.Event(trace.Note{At: d.since(), Text: "interrupted"})
+		return d.report, ctx.Err()
+	}
+	if err != nil {
+		return d.report, err
+	}
+	d.evidence()
+	sink.Event(trace.End{At: s.Duration})
+	return d.report, nil
+}
+
+// drive is a schedule that is being played.
+type drive struct {
+	s       *schedule.Schedule
+	p       Player
+	sink    backend.Sink
+	pacer   probe.Pacer
+	origin  time.Time
+	gate    *gate
+	entries []entry
+
+	witnesses sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	watched map[string]context.CancelFunc
+	report  Report
+}
+
+// play runs the load of all clients beside the timeline. The timeline ends
+// the drill.
+func (d *drive) play(ctx context.Context) error {
+	if err := d.p.Start(ctx); err != nil {
+		return fmt.Errorf("starting %s: %w", d.p.Name(), err)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d.origin = time.Now().Add(lead)
+	d.p.Begin(d.origin)
+
+	var running sync.WaitGroup
+	running.Go(func() { d.watchStalls(ctx) })
+	failed := make([]error, len(d.s.Clients))
+	for i := range d.s.Clients {
+		running.Go(func() {
+			if failed[i] = d.load(ctx, i); failed[i] != nil {
+				stop(failed[i])
+			}
+		})
+	}
+	err := d.timeline(ctx)
+	if err == nil {
+		err = errOver
+	}
+	stop(err)
+	running.Wait()
+	d.witnesses.Wait()
+	if err = errors.Join(failed...); err == nil && !errors.Is(context.Cause(ctx), errOver) {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+// stopped reports whether the context ended before the drill did.
+func (d *drive) stopped(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errOver)
+}
+
+// since is the time since the origin, at least 0 and at most the duration.
+func (d *drive) since() trace.Sec {
+	if d.origin.IsZero() {
+		return 0
+	}
+	return min(max(0, trace.Sec(time.Since(d.origin))), d.s.Duration)
+}
+
+// evidence writes down how accurate the run was.
+func (d *drive) evidence() {
+	type late struct {
+		P50, P99, Max float64 // milliseconds
+	}
+	out := struct {
+		StallMs    float64         `json:"stallMs"`
+		LatenessMs map[string]late `json:"latenessMs"`
+		Pacer      string          `json:"pacer"`
+	}{ms(d.report.Stall), map[string]late{}, d.pacer.Name()}
+	for name, l := range d.report.Lateness {
+		out.LatenessMs[name] = late{ms(l.P50), ms(l.P99), ms(l.Max)}
+	}
+	if b, err := json.MarshalIndent(out, "", " "); err == nil {
+		d.sink.Evidence("live.json", append(b, '\n'))
+	}
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
