@@ -155,7 +155,7 @@ func (t *translator) ruleFor(host, namespace string) *rule {
 			found = r
 			continue
 		}
-		if r.namespace == t.client.Namespace && containsAll(t.client.Labels, r.selector) {
+		if containsAll(t.client.Labels, r.selector) { // of the client's own namespace: it is not exported
 			return r
 		}
 	}

@@ -319,10 +319,21 @@ func TestMergedRules(t *testing.T) {
 			t.Errorf("%s: got hosts %s, %s, %+v", name, hosts(c), c.LBPolicy, c.OutlierDetection)
 		}
 	}
+	if n := len(tr.Config.Clusters); n != 6 {
+		t.Errorf("got %d clusters, want 6: two ports of the default and two subsets", n)
+	}
 	if u, _ := tr.Use("outbound|80||svc.com", PartOutlierDetection); u.Resource.Name != "b" {
 		t.Errorf("the policy comes from %s, want b", u.Resource.Name)
 	}
 	if len(tr.Warnings) != 0 {
 		t.Errorf("unexpected warnings: %v", tr.Warnings)
+	}
+}
+
+func TestTLSMode(t *testing.T) {
+	for block, want := range map[string]string{"{}": "", "{mode: DISABLE}": "", "{mode: SIMPLE}": "SIMPLE", "{mode: ISTIO_MUTUAL}": "ISTIO_MUTUAL"} {
+		if got := cluster(t, translate(t, "1.31", ruleYAML("d", "tls: "+block)), "outbound|80||svc.com").TLS; got != want {
+			t.Errorf("%s: got %q, want %q", block, got, want)
+		}
 	}
 }

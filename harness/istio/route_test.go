@@ -150,6 +150,8 @@ func TestRoutes(t *testing.T) {
 			"svc.com:80[svc.com svc.com.]: /->outbound|80||svc.com"},
 		{"own namespace before public", []string{vsYAML("{name: a, namespace: other}", "hosts: [svc.com], http: [{route: [{destination: {host: a.com}}]}]"), vsYAML("{name: b}", "hosts: [svc.com], exportTo: [.], http: [{route: [{destination: {host: b.com}}]}]")},
 			"svc.com:80[svc.com svc.com.]: /->outbound|80||b.com"},
+		{"exported by name before public", []string{vsYAML("{name: a, namespace: other}", "hosts: [svc.com], http: [{route: [{destination: {host: a.com}}]}]"), vsYAML("{name: b, namespace: other}", "hosts: [svc.com], exportTo: [default], http: [{route: [{destination: {host: b.com}}]}]")},
+			"svc.com:80[svc.com svc.com.]: /->outbound|80||b.com"},
 		{"first by name", []string{vsYAML("{name: b}", "hosts: [svc.com], http: [{route: [{destination: {host: b.com}}]}]"), vsYAML("{name: a}", "hosts: [svc.com], http: [{route: [{destination: {host: a.com}}]}]")},
 			"svc.com:80[svc.com svc.com.]: /->outbound|80||a.com"},
 		{"wildcard", []string{vsYAML("{name: v}", "hosts: ['*.com'], http: [{route: [{destination: {host: a.com}}]}]")},
@@ -277,6 +279,41 @@ func TestDNSTrafficDistribution(t *testing.T) {
 	}
 }
 
+// From 1.25 on the annotation orders endpoints; panic is then off whatever the rule says.
+func TestTrafficDistributionByRelease(t *testing.T) {
+	doc := strings.Replace(twoRegions, "{name: svc}", "{name: svc, annotations: {networking.istio.io/traffic-distribution: PreferSameNode}}", 1)
+	for _, c := range []struct {
+		release, policy string
+		second          uint32
+		panic           float64
+	}{
+		{"1.24", "connectionPool: {tcp: {}}", 0, 50},
+		{"1.25", "connectionPool: {tcp: {}}", 1, 0},
+		{"1.31", "outlierDetection: {minHealthPercent: 30}", 1, 0},
+		{"1.31", "loadBalancer: {localityLbSetting: {enabled: false}}", 0, 0},
+	} {
+		got := cluster(t, Translate(read(t, "in.yaml", doc+"---\n"+ruleYAML("d", c.policy)), inR1, Mesh{}, profile(t, c.release)), "outbound|80||svc.com")
+		if got.Localities[1].Priority != c.second || got.HealthyPanicThreshold != c.panic {
+			t.Errorf("%s {%s}: got priority %d, panic threshold %v", c.release, c.policy, got.Localities[1].Priority, got.HealthyPanicThreshold)
+		}
+	}
+}
+
+// A network label of the endpoint stands before its network field.
+func TestEndpointNetwork(t *testing.T) {
+	for endpoint, want := range map[string]uint32{
+		"network: n": 0, "network: m": 1, "labels: {topology.istio.io/network: m}, network: n": 1, "labels: {topology.istio.io/network: n}, network: m": 0,
+	} {
+		doc := entryYAML("{name: a}", "hosts: [a.com], resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], "+
+			"endpoints: [{address: 10.0.0.1, locality: a, network: n}, {address: 10.0.0.2, locality: b, "+endpoint+"}]") +
+			"\n---\nkind: DestinationRule\nmetadata: {name: d}\nspec: {host: a.com, trafficPolicy: {outlierDetection: {}, loadBalancer: {localityLbSetting: {failoverPriority: [topology.istio.io/network]}}}}"
+		got := cluster(t, Translate(read(t, "in.yaml", doc), Client{Network: "n"}, Mesh{}, profile(t, "1.31")), "outbound|80||a.com")
+		if p := got.Localities[1].Priority; p != want {
+			t.Errorf("{%s}: got priority %d, want %d", endpoint, p, want)
+		}
+	}
+}
+
 // istio-semantics 2.5: the network of 1.31, key=value of 1.18.
 func TestLabelPriority(t *testing.T) {
 	for _, c := range []struct {
@@ -292,7 +329,8 @@ func TestLabelPriority(t *testing.T) {
 		{"1.31", "a=2", map[string]string{"a": "1"}, 1},
 		{"1.31", "a= b", map[string]string{"b": "1"}, 0},
 		{"1.31", "a=1=1", map[string]string{"a": "1"}, 0}, // more than one sign: only the key counts
-		{"1.17", "a=2", map[string]string{"a": "2"}, 0},   // nobody has a label named a=2
+		{"1.18", "a=1", map[string]string{"a": "2"}, 1},
+		{"1.17", "a=1", map[string]string{"a": "2"}, 0}, // nobody has a label named a=1
 		{"1.31", labelNetwork + " a", map[string]string{labelNetwork: "n", "a": "1"}, 0},
 		{"1.31", labelNetwork + " a", map[string]string{labelNetwork: "n"}, 1},
 		{"1.31", labelNetwork + " a", map[string]string{labelNetwork: "m", "a": "1"}, 2},
