@@ -48,9 +48,9 @@ func (c *configReader) reference(from place, ref, field string, step int) {
 		return
 	}
 	places := []place{p}
-	if p.dir {
+	if c.walking = p.dir; p.dir {
 		if places, err = p.walk(); err != nil {
-			c.problems.add(at, "%s: %q %v", field, ref, err)
+			c.problems.add(at, "%s: %v", field, err)
 			return
 		}
 	}

@@ -135,7 +135,7 @@ func (p place) walk() ([]place, error) {
 	visit = func(dir place, depth int) error {
 		list, err := dir.entries()
 		if err != nil {
-			return fmt.Errorf("cannot be read: %w", reason(err))
+			return fmt.Errorf("%s cannot be read: %w", dir.name, reason(err))
 		}
 		for _, e := range list {
 			if strings.HasPrefix(e.Name(), ".") {
@@ -152,7 +152,7 @@ func (p place) walk() ([]place, error) {
 				files = append(files, c)
 			}
 			if len(files) > maxFiles {
-				return fmt.Errorf("holds more than %d YAML files", maxFiles)
+				return fmt.Errorf("%s holds more than %d YAML files", p.name, maxFiles)
 			}
 		}
 		return nil

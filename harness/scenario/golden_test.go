@@ -115,7 +115,7 @@ func draw(t *testing.T, in *Input) string {
 		fmt.Fprintf(&b, "document: %s:%d %s %s/%s, step %d\n", d.File, d.Line, d.Kind, d.Namespace, d.Name, d.Step)
 	}
 	for _, r := range in.Resources {
-		fmt.Fprintf(&b, "resource: %s, labels %v, %d fields: %s\n", r.ID(), r.Labels, len(r.Fields), compact(t, r.Spec))
+		fmt.Fprintf(&b, "resource: %s, labels %v, annotations %q, %d fields: %s\n", r.ID(), r.Labels, r.Annotations, len(r.Fields), compact(t, r.Spec))
 	}
 	for _, a := range in.Addresses() {
 		fmt.Fprintf(&b, "address: %s %v %q at %s, step %d\n", a.Name, a.Ports, a.Locality, a.Pos, a.Step)

@@ -65,13 +65,19 @@ func (r *reader) classify(d document) (class, string) {
 	group, v, _ := strings.Cut(version, "/")
 	base := strings.TrimSuffix(name, "List")
 	switch {
+	case name == "" && version == "" && r.walking && keyTypo(d.node) == "":
+		r.warnings.add(at, "passed over: it has no apiVersion and no kind")
+		return foreign, "without a kind"
 	case name == "" && version == "":
 		r.problems.add(at, "is neither an Istio resource nor a Scenario: it has no apiVersion and no kind%s", keyTypo(d.node))
 		return broken, ""
+	case d.isOurs() && group != scenarioGroup:
+		r.problems.add(at, "kind %s needs apiVersion %s, found %s", name, scenarioAPI, quote(version))
+		return broken, name
 	case name == "":
 		r.problems.add(at, "apiVersion %s without a kind%s", version, keyTypo(d.node))
 		return broken, ""
-	case group == scenarioGroup || version == "" && name == "Scenario":
+	case group == scenarioGroup:
 		return r.ours(d, name), name
 	case group == istioGroup && !contains(istioVersions, v):
 		r.problems.add(d.at(api), "unknown version %q of %s; expected one of v1, v1alpha3, v1beta1", v, istioGroup)
@@ -95,11 +101,15 @@ func (r *reader) classify(d document) (class, string) {
 	case version == "":
 		r.problems.add(at, "kind %s without an apiVersion%s", name, keyTypo(d.node))
 		return broken, name
-	case distance(group, scenarioGroup) <= 3:
-		r.problems.add(d.at(api), "unknown apiVersion %q; did you mean %q?", version, scenarioAPI)
-		return broken, name
 	}
 	return foreign, name
+}
+
+// isOurs reports whether a document is a Scenario or was meant to be one.
+func (d document) isOurs() bool {
+	version, kind := text(child(d.node, "apiVersion")), text(child(d.node, "kind"))
+	group, _, _ := strings.Cut(version, "/")
+	return group == scenarioGroup || kind == "Scenario" && (version == "" || distance(group, scenarioGroup) <= 3)
 }
 
 // ours classifies a document of faildrill's own group.

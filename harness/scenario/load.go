@@ -61,7 +61,7 @@ func Load(files Files, paths []string) ([]*Input, error) {
 		plain = append(plain, l.path(p)...)
 	}
 	if len(plain) > 0 {
-		l.configuration(plainName(plain), plain)
+		l.configuration(plainName(plain), plain, false)
 	}
 	l.uniqueNames()
 	if len(l.problems) > 0 {
@@ -89,7 +89,7 @@ type file struct {
 // hasScenario reports whether one of the documents is a Scenario.
 func (f *file) hasScenario() bool {
 	for _, d := range f.docs {
-		if text(child(d.node, "kind")) == "Scenario" || strings.HasPrefix(text(child(d.node, "apiVersion")), scenarioGroup+"/") {
+		if d.isOurs() {
 			return true
 		}
 	}
@@ -150,7 +150,7 @@ func (l *loader) path(name string) []*file {
 func (l *loader) folder(p place) {
 	places, err := p.walk()
 	if err != nil {
-		l.problems.add(istio.Position{File: p.name}, "%v", err)
+		l.problems.add(istio.Position{}, "%v", err)
 		return
 	}
 	if len(places) == 0 {
@@ -166,7 +166,7 @@ func (l *loader) folder(p place) {
 		}
 	}
 	if len(withScenario) == 0 {
-		l.configuration(folderName(p), all)
+		l.configuration(folderName(p), all, true)
 		return
 	}
 	for _, f := range all {
@@ -180,13 +180,14 @@ func (l *loader) folder(p place) {
 	}
 }
 
-// configuration makes one input of plain files.
-func (l *loader) configuration(name string, files []*file) {
+// configuration makes one input of plain files, named or found in a folder.
+func (l *loader) configuration(name string, files []*file, walked bool) {
 	in := &Input{Name: name, File: files[0].name}
 	if len(files) > 1 {
 		in.File = path.Dir(files[0].name)
 	}
 	c := &configReader{loader: l, in: in}
+	c.walking = walked
 	for _, f := range files {
 		in.usedEmbedded(f.place)
 		c.file(f, -1)
@@ -206,7 +207,7 @@ func (l *loader) scenario(f *file) {
 	c.problems = append(c.problems, f.problems...)
 	var own *document
 	for _, d := range f.docs {
-		if text(child(d.node, "kind")) != "Scenario" {
+		if !d.isOurs() {
 			c.document(d, -1)
 			continue
 		}

@@ -25,6 +25,7 @@ var documentFields = []string{"apiVersion", "kind", "metadata", "spec", "status"
 type reader struct {
 	problems Problems
 	warnings Problems
+	walking  bool // files of a folder: what is no Kubernetes object at all is passed over
 }
 
 // resource reads one Istio object; it is nil when anything in it is wrong.

@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/faildrill/faildrill/harness/istio"
@@ -49,6 +51,7 @@ func parseYAML(file string, data []byte) ([]document, Problems) {
 		return nil, problems
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	data = fromJSON(data)
 	parts := split(string(data))
 	var docs []document
 	dec := yaml.NewDecoder(bytes.NewReader(data))
@@ -74,6 +77,27 @@ func parseYAML(file string, data []byte) ([]document, Problems) {
 		}
 	}
 	return docs, problems
+}
+
+// jsonOnly are the escapes that JSON has and YAML has not: \/ and pairs of surrogates.
+var jsonOnly = regexp.MustCompile(`\\(?:[^u/]|u[0-9a-fA-F]{4}(?:\\u[dD][c-fC-F][0-9a-fA-F]{2})?|/)`)
+
+// fromJSON rewrites what keeps a JSON file from being YAML; lines stay what they are.
+func fromJSON(data []byte) []byte {
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || !bytes.Contains(data, []byte(`\`)) || !json.Valid(data) {
+		return data
+	}
+	return jsonOnly.ReplaceAllFunc(data, func(escape []byte) []byte {
+		switch {
+		case string(escape) == `\/`:
+			return []byte("/")
+		case len(escape) == len(`\ud83d\ude00`):
+			high, _ := strconv.ParseUint(string(escape[2:6]), 16, 32)
+			low, _ := strconv.ParseUint(string(escape[8:12]), 16, 32)
+			return fmt.Appendf(nil, `\U%08X`, utf16.DecodeRune(rune(high), rune(low)))
+		}
+		return escape
+	})
 }
 
 // next reads one document; the parser's own accidents are errors too.
@@ -179,7 +203,7 @@ func syntaxError(data []byte, err error) (istio.Position, string) {
 	line = min(line, len(lines))
 	at := lines[line-1]
 	indent := len(at) - len(bytes.TrimLeft(at, " \t"))
-	if tab := bytes.IndexByte(at[:indent], '\t'); tab >= 0 {
+	if tab := bytes.IndexByte(at[:indent], '\t'); tab >= 0 && strings.Contains(message, "cannot start any token") {
 		return istio.Position{Line: line, Column: tab + 1}, "a tab cannot indent YAML; use spaces"
 	}
 	return istio.Position{Line: line, Column: indent + 1}, message
