@@ -20,6 +20,10 @@ import (
 // it of a change may have seen either side of the change.
 const Slack = trace.Sec(2 * time.Millisecond)
 
+// hops are as short as can be: they make what the main thread decides, and what
+// the workers hear of it, two moments that the slack can fall between.
+var hops = engine.Delays{ToMain: 1, ToWorker: 1}
+
 // maxStates bounds how many explanations of the same observation are carried.
 const maxStates = 32
 
@@ -236,7 +240,7 @@ func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
 		}
 		st.traceOf = append(st.traceOf, hosts[i].Trace)
 	}
-	st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, engine.Delays{}, int64(at), &st.ch)
+	st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, hops, int64(at), &st.ch)
 	return st
 }
 
@@ -260,7 +264,7 @@ func (a *acceptor) instants(st *state, at trace.Sec) []*state {
 	st = st.clone()
 	a.advance(st, at-a.slack)
 	out := []*state{st}
-	for len(out) < 4 {
+	for len(out) < 8 {
 		due, ok := out[len(out)-1].c.Next()
 		if !ok || due > int64(at+a.slack) {
 			break

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"math"
 	"slices"
 
 	"github.com/faildrill/faildrill/harness/result"
@@ -23,9 +24,19 @@ type Impact struct {
 	Lost        []int32 // upstreams whose attempts failed
 }
 
-// settledRun is the number of requests without an error that a run needs, at
-// the end of a drill, to count as failed over; fewer if there are fewer.
-const settledRun = 5
+// settledRun is the least number of requests without an error that a run needs,
+// at the end of a drill, to count as failed over; fewer if there are fewer.
+const settledRun = 4
+
+// settled reports whether good requests at the end of a drill mean that the
+// errors are over. Before them bad of n requests failed: at that rate so long a
+// run without an error must be too lucky to believe.
+func settled(good, bad, n int) bool {
+	if good == 0 || good < min(settledRun, good+n) {
+		return false
+	}
+	return n == 0 || math.Pow(1-float64(bad)/float64(n), float64(good)) <= ErrorRate
+}
 
 // Outcome says what the mesh did in the drill.
 func Outcome(t *trace.Trace) Impact {
@@ -66,21 +77,21 @@ func Outcome(t *trace.Trace) Impact {
 		moved = moved || c.At >= im.Since && (c.Event == trace.Ejected || c.Event == trace.OverflowEvent)
 	}
 	moved = moved || len(lost) > 0
-	settled := good > 0 && good >= min(settledRun, im.Requests)
-	if settled {
+	over := settled(good, im.Errors-im.ReturnErrors, im.Requests-good-im.ReturnErrors)
+	if over {
 		d := max(0, (goodFrom - im.Since).Seconds())
 		im.FailoverAfter = &d
 	}
 	im.ReturnAfter = returnAfter(t)
-	im.Outcome = outcome(t, &im, settled, moved)
+	im.Outcome = outcome(t, &im, over, moved)
 	return im
 }
 
-func outcome(t *trace.Trace, im *Impact, settled, moved bool) result.Outcome {
+func outcome(t *trace.Trace, im *Impact, over, moved bool) result.Outcome {
 	switch {
 	case im.Errors == 0 && !moved:
 		return result.NoImpact
-	case settled:
+	case over:
 		return result.FailsOver
 	case !survivor(t, im):
 		return result.TotalLoss

@@ -91,24 +91,33 @@ func (c *Cluster) indexIn(s *source, ch *Chooser) int {
 		first := ch.Next(q)
 		return lb.LeastRequest(n, first, ch.Next(q), func(i int) uint32 { return c.active[s.hosts[i]] })
 	case xds.RoundRobin:
-		if !s.seeded {
-			s.seeded = true
-			s.rr.Seed(c.phase(q, ch))
-		}
+		c.align(s, q, ch)
 		return s.rr.Pick(n)
 	}
 	return lb.Random(n, ch.Next(q))
 }
 
-// phase is where a round robin counter starts: at the cluster's seed, or, when
-// accepting, wherever the first pick was.
-func (c *Cluster) phase(q Question, ch *Chooser) uint64 {
-	if ch.guide != nil {
-		if i, ok := ch.guide.Answer(q); ok {
-			return i
+// align sets where the counter of a source stands: at the cluster's seed before
+// its first pick. When accepting, the seed is not known, and what is known of the
+// counter is only its remainder for the lengths that were observed; a pick from a
+// list of another length tells more.
+func (c *Cluster) align(s *source, q Question, ch *Chooser) {
+	if ch.guide == nil {
+		if !s.seeded {
+			s.seeded = true
+			s.rr.Seed(c.workers.seed)
+		}
+		return
+	}
+	s.seeded = true
+	if s.known != 0 && s.known%q.N == 0 {
+		return
+	}
+	if i, ok := ch.guide.Answer(q); ok {
+		if known := s.rr.Align(int(q.N), int(i), s.known); known != 0 {
+			s.known = known
 		}
 	}
-	return c.workers.seed
 }
 
 // scheduled picks from hosts of unequal weight; least request divides a host's

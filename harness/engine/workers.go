@@ -43,6 +43,7 @@ type source struct {
 	hosts  []int32
 	equal  bool // all weights are the same
 	seeded bool
+	known  uint64 // accepting: the counter is known modulo this
 	rr     lb.RoundRobin
 	edf    *lb.EDF
 }
@@ -87,7 +88,7 @@ func (w *workers) same(o *workers) bool {
 		return false
 	}
 	eq := func(a, b *source) bool {
-		return slices.Equal(a.hosts, b.hosts) && a.seeded == b.seeded && a.rr == b.rr
+		return slices.Equal(a.hosts, b.hosts) && a.seeded == b.seeded && a.known == b.known && a.rr == b.rr
 	}
 	for p := range w.levels {
 		a, b := &w.levels[p], &o.levels[p]

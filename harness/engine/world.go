@@ -72,13 +72,23 @@ func Play(s *schedule.Schedule) *trace.Trace {
 func PlayWith(s *schedule.Schedule, d Delays) *trace.Trace {
 	w := &world{s: s, ch: NewChooser(s.Seed), delays: d, tr: &trace.Trace{Run: RunOf(s, "model")}}
 	w.start()
-	for w.q.Len() > 0 && w.q.Peek() <= int64(s.Duration) {
+	// Requests that are in flight when the time is up are waited for, as every
+	// backend does; their own timeouts bound that.
+	for w.q.Len() > 0 && (w.q.Peek() <= int64(s.Duration) || w.inFlight() > 0) {
 		at, e := w.q.Pop()
 		w.now = at
 		w.handle(e)
 	}
 	w.finish()
 	return w.tr
+}
+
+func (w *world) inFlight() int {
+	n := 0
+	for i := range w.clients {
+		n += w.clients[i].inFlight
+	}
+	return n
 }
 
 // RunOf is the head of a trace of the schedule.
@@ -234,9 +244,9 @@ func (w *world) observe() {
 	w.tr.Add(e)
 }
 
-// finish ends the drill: what is still open when the time is up gets no answer.
+// finish ends the drill. What is still open has no timeout and gets no answer.
 func (w *world) finish() {
-	w.now = int64(w.s.Duration)
+	w.now = max(w.now, int64(w.s.Duration))
 	w.advanceAll()
 	for i := range w.reqs {
 		if r := &w.reqs[i]; r.open {

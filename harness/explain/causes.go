@@ -21,7 +21,8 @@ type Finding struct {
 	// standing findings matter although the drill passes: traffic goes, but not
 	// where the configuration means it to.
 	standing bool
-	cure     *edit // the change that was confirmed
+	resource string // see istio.Resource.ID
+	cure     *edit  // the change that was confirmed
 }
 
 // Severity is how bad a finding is without a drill.
@@ -91,13 +92,28 @@ func findings(c *schedule.Compiled, t *trace.Trace, im check.Impact) []Finding {
 			found = append(found, f(s)...)
 		}
 	}
-	found = append(found, thresholdNotReached(c, t, im, sites)...)
+	found = append(found, budgetUsedUp(t, im, sites)...)
+	found = append(found, thresholdNotReached(t, im, sites)...)
+	for i := range found {
+		found[i].asWritten(c)
+	}
 	found = unique(found)
 	if im.Outcome.Passes() {
 		found = slices.DeleteFunc(found, func(f Finding) bool { return !f.standing })
-		return standingFixes(c, found)
+		return standingFixes(c, im, found)
 	}
 	return rank(c, im, found)
+}
+
+// asWritten points at the object of the configuration at 0 s where there is one:
+// that is the user's own file, and later ones repeat it.
+func (f *Finding) asWritten(c *schedule.Compiled) {
+	for _, r := range c.Configs[0] {
+		if r.ID() == f.resource {
+			f.Pos = r.Where(f.Field)
+			f.File, f.Line = f.Pos.File, f.Pos.Line
+		}
+	}
 }
 
 // cured notes the change that was confirmed, with the objects as they are after
@@ -178,7 +194,7 @@ func rank(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
 	for _, f := range found {
 		s := scored{Finding: f, errors: im.Errors}
 		for _, e := range f.edits {
-			try := attempt(c, e)
+			try := attempt(c, e, im.Lost)
 			if try.passes {
 				f.cured(c, e)
 				s = scored{f, try.errors, true}
@@ -189,7 +205,7 @@ func rank(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
 		all = append(all, s)
 	}
 	if !slices.ContainsFunc(all, func(s scored) bool { return s.passes }) {
-		if both := together(c, found); both != nil {
+		if both := together(c, im, found); both != nil {
 			for i := range all {
 				all[i].cured(c, *both)
 			}
@@ -216,13 +232,13 @@ func rank(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
 
 // together looks for the first pair of findings whose changes make the drill
 // pass when both are made.
-func together(c *schedule.Compiled, found []Finding) *edit {
+func together(c *schedule.Compiled, im check.Impact, found []Finding) *edit {
 	for i := range found {
 		for k := i + 1; k < len(found); k++ {
 			for _, a := range found[i].edits {
 				for _, b := range found[k].edits {
 					both := a.and(b)
-					if attempt(c, both).passes {
+					if attempt(c, both, im.Lost).passes {
 						return &both
 					}
 				}
@@ -234,10 +250,10 @@ func together(c *schedule.Compiled, found []Finding) *edit {
 
 // standingFixes confirms changes of findings that matter although the drill
 // passes: the change has to alter where the traffic goes.
-func standingFixes(c *schedule.Compiled, found []Finding) []Finding {
+func standingFixes(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
 	for i := range found {
 		for _, e := range found[i].edits {
-			if try := attempt(c, e); try.passes && try.moved {
+			if try := attempt(c, e, im.Lost); try.passes && try.moved {
 				found[i].cured(c, e)
 				break
 			}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
@@ -127,10 +128,13 @@ type try struct {
 // addressCounts are how many addresses a name may resolve to for a change to count.
 var addressCounts = []int{1, 2, 4, 8}
 
+// settling is how much longer a drill is watched when names have more addresses.
+const settling = 2 * time.Minute
+
 // attempt plays the drill with the change made. It passes when it does so
-// however many addresses the endpoint names resolve to.
-func attempt(c *schedule.Compiled, e edit) try {
-	t, ok := replay(c, &e, 0)
+// however many addresses the names that are lost resolve to.
+func attempt(c *schedule.Compiled, e edit, lost []int32) try {
+	t, ok := replay(c, &e, 0, nil)
 	if !ok {
 		return try{errors: 1 << 30}
 	}
@@ -140,18 +144,16 @@ func attempt(c *schedule.Compiled, e edit) try {
 		if !out.passes {
 			break
 		}
-		if n == 1 {
-			continue // played above, unless the drill itself has more
-		}
-		t, ok := replay(c, &e, n)
+		t, ok := replay(c, &e, n, lost)
 		out.passes = ok && check.Outcome(t).Outcome.Passes()
 	}
 	return out
 }
 
-// replay plays the drill with the change; with addresses over 0, every name
-// resolves to so many. It is false when istiod would refuse the change.
-func replay(c *schedule.Compiled, e *edit, addresses int) (*trace.Trace, bool) {
+// replay plays the drill with the change; with addresses over 0, the names of
+// the lost upstreams resolve to so many. It is false when istiod would refuse
+// the change.
+func replay(c *schedule.Compiled, e *edit, addresses int, lost []int32) (*trace.Trace, bool) {
 	d := *c.Drill
 	d.Configs = make([][]*istio.Resource, len(c.Configs))
 	for i := range c.Configs {
@@ -162,7 +164,15 @@ func replay(c *schedule.Compiled, e *edit, addresses int) (*trace.Trace, bool) {
 		sc := *in.Scenario
 		sc.Spec.Upstreams = append([]scenario.Upstream(nil), sc.Spec.Upstreams...)
 		for i := range sc.Spec.Upstreams {
-			sc.Spec.Upstreams[i].Addresses = addresses
+			if slices.Contains(lost, int32(i)) {
+				sc.Spec.Upstreams[i].Addresses = addresses
+			}
+		}
+		// More hosts take more requests to be found out.
+		sc.Spec.Duration += scenario.Duration(settling)
+		sc.Spec.Clients = append([]scenario.Client(nil), sc.Spec.Clients...)
+		for i := range sc.Spec.Clients {
+			sc.Spec.Clients[i].Traffic.Count = 0
 		}
 		in.Scenario = &sc
 		d.Input = &in

@@ -33,7 +33,7 @@ func endpointWithoutLocality(s *site) []Finding {
 				continue
 			}
 			path := use.Path + ".locality"
-			f := Finding{Severity: SeverityWarning, Pos: use.Resource.Where(path), standing: true}
+			f := Finding{Severity: SeverityWarning, Pos: use.Resource.Where(path), resource: use.Resource.ID(), standing: true}
 			f.Code, f.Field, f.File, f.Line = CodeEndpointWithoutLocality, path, f.Pos.File, f.Pos.Line
 			f.Default = "none"
 			f.Message = fmt.Sprintf("endpoint %s has no locality: for a client in %s it ranks with the other regions, priority %d", e.Address, s.client, l.Priority)
@@ -77,7 +77,7 @@ func failoverFrom(s *site) []Finding {
 		froms = append(froms, f.From)
 	}
 	path := use.Path + ".failover[0].from"
-	f := Finding{Severity: SeverityWarning, Pos: use.Resource.Where(path), standing: true}
+	f := Finding{Severity: SeverityWarning, Pos: use.Resource.Where(path), resource: use.Resource.ID(), standing: true}
 	f.Code, f.Field, f.File, f.Line = CodeFailoverFrom, path, f.Pos.File, f.Pos.Line
 	f.Message = fmt.Sprintf("no failover rule is for the client's region %s (they are for %s): it fails over to every other region alike", s.client.Region, strings.Join(froms, ", "))
 	for i := range set.Failover {

@@ -33,13 +33,13 @@ func noOutlierDetection(s *site) []Finding {
 	}
 	use, hasRule := s.t.Use(s.cluster.Name, istio.PartPolicy)
 	if hasRule && use.Resource.Kind == "DestinationRule" {
-		f.Pos = use.Pos()
+		f.Pos, f.resource = use.Pos(), use.Resource.ID()
 		f.edits = existingRule(use)
 		if use.Path != "" && use.Path != "spec.trafficPolicy" {
 			f.Field = use.Path + ".outlierDetection"
 		}
 	} else if svc, ok := s.t.Use(s.cluster.Name, istio.PartService); ok {
-		f.Pos = svc.Pos()
+		f.Pos, f.resource = svc.Pos(), svc.Resource.ID()
 		f.Message += " (no DestinationRule applies)"
 		f.edits = newRule(s.cluster.Name, svc.Resource)
 	}

@@ -16,7 +16,7 @@ import (
 
 // thresholdNotReached: the lost host was charged, and never often enough in a
 // row for outlier detection to act.
-func thresholdNotReached(_ *schedule.Compiled, t *trace.Trace, im check.Impact, sites []*site) []Finding {
+func thresholdNotReached(t *trace.Trace, im check.Impact, sites []*site) []Finding {
 	charged, acted := 0, false
 	for i := range t.Attempts {
 		if t.Attempts[i].Charged && t.Attempts[i].At >= im.Since {
@@ -37,7 +37,7 @@ func thresholdNotReached(_ *schedule.Compiled, t *trace.Trace, im check.Impact, 
 			continue
 		}
 		path := use.Path + ".consecutive5xxErrors"
-		f := Finding{Severity: SeverityInfo, Pos: use.Resource.Where(path)}
+		f := Finding{Severity: SeverityInfo, Pos: use.Resource.Where(path), resource: use.Resource.ID()}
 		f.Code, f.Field, f.File, f.Line = CodeThresholdNotReached, path, f.Pos.File, f.Pos.Line
 		from := strconv.Itoa(int(od.Consecutive5xx))
 		words := "consecutive5xxErrors " + from

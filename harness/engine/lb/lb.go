@@ -30,6 +30,30 @@ func (r *RoundRobin) Pick(n int) int {
 	return i
 }
 
+// Align moves a counter that is known only modulo known (0: not at all) so that
+// its next pick of n is i, without touching what is known. It returns what the
+// counter is known modulo from then on, or 0 if no such counter exists.
+func (r *RoundRobin) Align(n, i int, known uint64) uint64 {
+	if known == 0 {
+		r.next = uint64(i)
+		return uint64(n)
+	}
+	for k := range uint64(n) {
+		if (r.next+k*known)%uint64(n) == uint64(i) {
+			r.next += k * known
+			return known / gcd(known, uint64(n)) * uint64(n)
+		}
+	}
+	return 0
+}
+
+func gcd(a, b uint64) uint64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
 // LeastRequest draws two hosts, with replacement, and takes the second only if
 // it has strictly fewer active requests than the first (two choices are
 // Envoy's default). The draws are any numbers; n is at least 1.
