@@ -28,14 +28,17 @@ type Impact struct {
 // at the end of a drill, to count as failed over; fewer if there are fewer.
 const settledRun = 4
 
+// luck is the chance below which a run without errors is not put down to luck.
+const luck = 1e-3
+
 // settled reports whether good requests at the end of a drill mean that the
-// errors are over. Before them bad of n requests failed: at that rate so long a
-// run without an error must be too lucky to believe.
+// errors are over. Between the last step and them bad of n requests failed: at
+// that rate so long a run without an error must be too lucky to believe.
 func settled(good, bad, n int) bool {
 	if good == 0 || good < min(settledRun, good+n) {
 		return false
 	}
-	return n == 0 || math.Pow(1-float64(bad)/float64(n), float64(good)) <= ErrorRate
+	return n == 0 || math.Pow(1-float64(bad)/float64(n), float64(good)) <= luck
 }
 
 // Outcome says what the mesh did in the drill.
@@ -51,6 +54,8 @@ func Outcome(t *trace.Trace) Impact {
 	im.Lost = lost
 	returned := returnErrors(t)
 	goodFrom, good, moved := im.Since, 0, false
+	last := lastStep(t)
+	bad, n := 0, 0 // since the last step
 	first := true
 	for i := range t.Requests {
 		r := &t.Requests[i]
@@ -58,6 +63,12 @@ func Outcome(t *trace.Trace) Impact {
 			continue
 		}
 		im.Requests++
+		if r.At >= last && !returned[i] {
+			n++
+			if r.Failed() {
+				bad++
+			}
+		}
 		switch {
 		case !r.Failed():
 			if good == 0 && !first {
@@ -77,7 +88,7 @@ func Outcome(t *trace.Trace) Impact {
 		moved = moved || c.At >= im.Since && (c.Event == trace.Ejected || c.Event == trace.OverflowEvent)
 	}
 	moved = moved || len(lost) > 0
-	over := settled(good, im.Errors-im.ReturnErrors, im.Requests-good-im.ReturnErrors)
+	over := settled(good, bad, max(bad, n-good))
 	if over {
 		d := max(0, (goodFrom - im.Since).Seconds())
 		im.FailoverAfter = &d
@@ -85,6 +96,17 @@ func Outcome(t *trace.Trace) Impact {
 	im.ReturnAfter = returnAfter(t)
 	im.Outcome = outcome(t, &im, over, moved)
 	return im
+}
+
+// lastStep is when the last fault or change was due.
+func lastStep(t *trace.Trace) trace.Sec {
+	at := trace.Sec(0)
+	for _, s := range t.Steps {
+		if s.Kind != "heal" {
+			at = s.At
+		}
+	}
+	return at
 }
 
 func outcome(t *trace.Trace, im *Impact, over, moved bool) result.Outcome {
