@@ -1,0 +1,40 @@
+# faildrill. `make` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+GO ?= go
+FAILDRILL := $(GO) run ./harness/cmd/faildrill
+
+.PHONY: help drill build test test-race e2e fuzz bench update verify clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+drill: ## predict the external-failover recipe, then rehearse it with the fix
+	@hack/drill.sh
+
+build: ## build the command line and the mock upstream into bin/
+	$(GO) build -o bin/ ./harness/cmd/faildrill ./mockupstreams/cmd/mockupstream
+
+test: ## everything hermetic; needs Go alone
+	$(GO) test ./...
+
+test-race: ## the same under the race detector; needs a C compiler
+	$(GO) test -race ./...
+
+e2e: ## every scenario on every backend that this machine can run
+	@hack/e2e.sh
+
+fuzz: ## fuzz the reader, the translation and judge, FUZZTIME each (default 20s)
+	@hack/fuzz.sh
+
+bench: ## measure what the README promises
+	@hack/bench.sh
+
+update: ## regenerate goldens, schema and documents
+	@hack/update.sh
+
+verify: ## vet, staticcheck, the import rule, stale documents, shellcheck
+	@hack/verify.sh
+
+clean: ## remove what the targets made
+	rm -rf bin out .faildrill
