@@ -2,11 +2,14 @@ package live
 
 import (
 	"context"
-	"fmt"
+	"strings"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/trace"
 )
+
+// stallText begins the note of a stall.
+const stallText = "stalled for "
 
 const (
 	stallTick  = 5 * time.Millisecond
@@ -31,7 +34,20 @@ func (d *drive) watchStalls(ctx context.Context) {
 		d.report.Stall = max(d.report.Stall, late)
 		d.mu.Unlock()
 		if late > stallLimit {
-			d.sink.Event(trace.Note{At: d.since(), Text: fmt.Sprintf("stalled for %v", late.Round(100*time.Microsecond))})
+			d.sink.Event(trace.Note{At: d.since(), Text: stallText + late.Round(100*time.Microsecond).String()})
 		}
 	}
+}
+
+// Stalled is the longest stall that the trace notes.
+func Stalled(t *trace.Trace) time.Duration {
+	longest := time.Duration(0)
+	for _, n := range t.Notes {
+		if text, ok := strings.CutPrefix(n.Text, stallText); ok {
+			if d, err := time.ParseDuration(text); err == nil {
+				longest = max(longest, d)
+			}
+		}
+	}
+	return longest
 }

@@ -1,0 +1,91 @@
+package backendtest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// asPredicted holds the trace against the engine's: the same endpoint changes
+// in the same order for each client, and the same answers in each phase.
+func (p *played) asPredicted() {
+	p.Helper()
+	if d := cmp.Diff(changes(p.want), changes(p.tr)); d != "" {
+		p.Errorf("endpoint changes (-predicted +observed):\n%s", d)
+	}
+	cuts := p.cuts()
+	for i := range len(cuts) - 1 {
+		from, to := cuts[i]+p.slack, cuts[i+1]
+		if d := cmp.Diff(answers(p.want, from, to), answers(p.tr, from, to)); d != "" {
+			p.Errorf("answers to what is due from %v to %v (-predicted +observed):\n%s", from.D(), to.D(), d)
+		}
+	}
+}
+
+// changes are the endpoint changes of each client in order.
+func changes(tr *trace.Trace) map[int32][]string {
+	m := map[int32][]string{}
+	for _, c := range tr.Changes {
+		m[c.Client] = append(m[c.Client], tr.UpstreamName(tr.UpstreamOf(c.Host))+" "+c.Event+" by "+c.Cause)
+	}
+	return m
+}
+
+// cuts are the instants between which nothing changes: the steps, and the
+// changes that are predicted.
+func (p *played) cuts() []trace.Sec {
+	cuts := []trace.Sec{-p.slack, p.s.Duration}
+	for _, s := range p.s.Steps {
+		cuts = append(cuts, s.At)
+	}
+	for _, c := range p.want.Changes {
+		if c.Event == trace.Ejected || c.Event == trace.Returned {
+			cuts = append(cuts, c.At)
+		}
+	}
+	slices.Sort(cuts)
+	return slices.Compact(cuts)
+}
+
+// answers counts how the requests that are due in the phase ended. Those that
+// the end of the drill cut off are left out.
+func answers(tr *trace.Trace, from, to trace.Sec) map[string]int {
+	m := map[string]int{}
+	for _, r := range tr.Requests {
+		if r.At >= from && r.At < to && r.Done < tr.Run.Duration {
+			m[fmt.Sprintf("%d from %s, flags %s", r.Status, tr.UpstreamName(r.Upstream), r.Flags)]++
+		}
+	}
+	return m
+}
+
+// changesOf are the times of one kind of change of an upstream for a client.
+func (p *played) changesOf(client, upstream int32, event string) []trace.Change {
+	var cs []trace.Change
+	for _, c := range p.tr.Changes {
+		if c.Client == client && p.tr.UpstreamOf(c.Host) == upstream && c.Event == event {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// row is the line of an upstream in an endpoint table.
+func (p *played) row(table int, upstream int32) trace.Row {
+	p.Helper()
+	for _, r := range p.tr.Endpoints[table].Rows {
+		if r.Upstream == upstream {
+			return r
+		}
+	}
+	p.Fatalf("table %d has no line of upstream %d", table, upstream)
+	return trace.Row{}
+}
+
+// errors are the requests that failed.
+func (p *played) errors() []trace.Request {
+	return slices.DeleteFunc(slices.Clone(p.tr.Requests), func(r trace.Request) bool { return !r.Failed() })
+}
