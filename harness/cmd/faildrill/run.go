@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/faildrill/faildrill/harness"
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/backend/inproc"
+	"github.com/faildrill/faildrill/harness/backend/model"
+	"github.com/faildrill/faildrill/harness/report"
+	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// runFlags are what only run has.
+type runFlags struct {
+	inputFlags
+	on       string
+	parallel int
+	scale    float64
+	dir      string
+	junit    string
+	fix      bool
+}
+
+// backends are the backends by the name after --on.
+var backends = map[string]func() backend.Backend{
+	"model":  func() backend.Backend { return model.Backend{} },
+	"inproc": func() backend.Backend { return inproc.New() },
+}
+
+func (a *app) run() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run FILE...",
+		Short: "Play drills and say what came out",
+		Long: "run plays drills on a backend, and judges them by their expectations; without any, by whether clients still fail\n" +
+			"after the drill has settled. Everything about a run is kept in a folder: see judge.\n\n" +
+			"Exit code: 0 passed, 1 an expectation failed, 2 bad input, 3 environment, 4 inconclusive, 5 the run did\nsomething that the model does not permit, 130 interrupted.",
+		Args: needFiles,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.play(cmd.Context(), args, &f) },
+	}
+	f.register(c)
+	c.Flags().StringVar(&f.on, "on", "inproc", "backend: model or inproc")
+	c.Flags().IntVarP(&f.parallel, "parallel", "j", 16, "drills side by side")
+	c.Flags().Float64Var(&f.scale, "scale", 1, "play so many times as fast, if the model shows that the story stays the same")
+	c.Flags().StringVar(&f.dir, "dir", "", "folder for the runs, one folder a drill (default .faildrill/runs/TIME-NAME)")
+	c.Flags().StringVar(&f.junit, "junit", "", "write JUnit XML to this file")
+	c.Flags().BoolVar(&f.fix, "fix", false, "play with the change that plan proposes, and judge by the outcome")
+	return c
+}
+
+func (f *runFlags) check() error {
+	if _, ok := backends[f.on]; !ok {
+		return usageError{fmt.Errorf("unknown backend %q; expected one of %v", f.on, sortedKeys(backends))}
+	}
+	if f.parallel < 1 || f.parallel > 1000 {
+		return usageError{fmt.Errorf("-j %d; expected 1 to 1000", f.parallel)}
+	}
+	if !(f.scale >= 1 && f.scale <= 1000) {
+		return usageError{fmt.Errorf("--scale %v; expected 1 to 1000", f.scale)}
+	}
+	return nil
+}
+
+func (a *app) play(ctx context.Context, args []string, f *runFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	drills, err := a.drills(args, &f.inputFlags)
+	if err != nil {
+		return err
+	}
+	if f.fix {
+		if drills, err = a.repaired(drills); err != nil {
+			return err
+		}
+	}
+	root := f.dir
+	if root == "" {
+		root = harness.DefaultRoot(time.Now(), drills[0].Name)
+	}
+	if err := harness.NewRoot(root); err != nil {
+		return err
+	}
+	if f.junit != "" {
+		// Before anything runs: a result that cannot be written is no result.
+		if err := os.WriteFile(f.junit, nil, 0o644); err != nil {
+			return usageError{fmt.Errorf("--junit: %w", err)}
+		}
+	}
+	played, err := a.playAll(ctx, drills, root, f)
+	if err != nil {
+		return err
+	}
+	return a.reportRuns(played, f.output, f.junit)
+}
+
+// repaired are the drills with the proposed changes made. Their expectations
+// were about the configuration as it was, and are dropped.
+func (a *app) repaired(drills []*schedule.Drill) ([]*schedule.Drill, error) {
+	out := make([]*schedule.Drill, 0, len(drills))
+	for _, d := range drills {
+		fixed, cause, ok := harness.Repair(d)
+		if !ok {
+			fmt.Fprintf(a.err, "%s: no change is proposed; played as it is\n", d.Name)
+			out = append(out, d)
+			continue
+		}
+		fmt.Fprintf(a.err, "%s: with %s: %s\n", d.Name, cause.Fix.Field, cause.Fix.To)
+		out = append(out, fixed)
+	}
+	return out, nil
+}
+
+// playAll plays the drills side by side and keeps their order.
+func (a *app) playAll(ctx context.Context, drills []*schedule.Drill, root string, f *runFlags) ([]harness.Played, error) {
+	folders := make([]*harness.Folder, len(drills))
+	names := map[string]int{}
+	for i, d := range drills {
+		name := d.Name
+		if names[name]++; names[name] > 1 {
+			name = fmt.Sprintf("%s-%d", name, names[name])
+		}
+		var err error
+		if folders[i], err = harness.NewFolder(root, name); err != nil {
+			return nil, err
+		}
+	}
+	p := newProgress(a.err, len(drills))
+	defer p.stop()
+	played := make([]harness.Played, len(drills))
+	slots := make(chan struct{}, f.parallel)
+	var wg sync.WaitGroup
+	for i, d := range drills {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			p.begin(d.Name)
+			played[i] = harness.Run(ctx, d, backends[f.on](), harness.RunOptions{Scale: f.scale, Folder: folders[i], Progress: p.event})
+			p.done(d.Name, string(played[i].Verdict))
+		})
+	}
+	wg.Wait()
+	return played, nil
+}
+
+// reportRuns prints what came out, and sets the exit code.
+func (a *app) reportRuns(played []harness.Played, output, junit string) error {
+	runs := make([]result.Run, 0, len(played))
+	for i := range played {
+		runs = append(runs, played[i].Run)
+		a.code.add(codeOfRun(&played[i]))
+	}
+	if junit != "" {
+		w, err := os.Create(junit)
+		if err != nil {
+			return environmentError{fmt.Errorf("writing the JUnit report: %w", err)}
+		}
+		if err := report.JUnit(w, runs, time.Now()); err != nil {
+			return environmentError{fmt.Errorf("writing the JUnit report: %w", err)}
+		}
+		if err := w.Close(); err != nil {
+			return environmentError{fmt.Errorf("writing the JUnit report: %w", err)}
+		}
+	}
+	if output == "json" {
+		return a.json(result.Document[result.Run]{Schema: result.RunSchema, Results: runs})
+	}
+	return report.Runs(a.out, a.style(), runs, func(i int) (*trace.Trace, *trace.Trace) {
+		return played[i].Prediction, played[i].Observed
+	})
+}
+
+func (a *app) judge() *cobra.Command {
+	var output, junit string
+	c := &cobra.Command{
+		Use:   "judge DIR...",
+		Short: "Judge stored runs again",
+		Long:  "judge reads run folders and judges them with the expectations that their scenario.yaml has now; nothing is played.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{fmt.Errorf("no run folder; expected one that faildrill run made")}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if output != "text" && output != "json" {
+				return usageError{fmt.Errorf("unknown output %q; expected text or json", output)}
+			}
+			var played []harness.Played
+			for _, dir := range args {
+				dirs, err := harness.RunFolders(filepath.Clean(dir))
+				if err != nil {
+					return err
+				}
+				for _, d := range dirs {
+					p, err := harness.Rejudge(d)
+					if err != nil {
+						return err
+					}
+					played = append(played, p)
+				}
+			}
+			return a.reportRuns(played, output, junit)
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	c.Flags().StringVar(&junit, "junit", "", "write JUnit XML to this file")
+	return c
+}

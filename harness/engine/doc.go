@@ -1,0 +1,30 @@
+// Package engine predicts, request by request, what an Envoy proxy does while
+// its upstreams fail.
+//
+//	tr := engine.Play(schedule)               // a drill in virtual time: the prediction
+//
+//	c := engine.NewCluster(cfg, rules, hosts, engine.Delays{}, now, &chooser)
+//	h := c.Pick(tried, policy, &chooser)      // the same machine as a proxy's brain
+//	c.Report(now, h, outlier.ConnectFailed, 0, &chooser, tell)
+//	c.Advance(now, &chooser, tell)            // ticks, merged updates
+//
+// A Cluster is the state machine of one cluster of one proxy; it is made of the
+// parts in the packages below, each of which can be read beside Envoy's
+// documentation. World time, requests, retries, connection pools and upstreams
+// are added by Play. Every draw and every tie goes through one Chooser: the seed
+// decides when predicting, the observation when a live trace is accepted (check.Accept).
+//
+// What is exact and what is free:
+//
+//   - exact: status, flags, retries, which priority when loads are 100 and 0,
+//     every counter, ejections, refusals, the tick of a return, round robin after
+//     its first pick;
+//   - either: whether the back-off multiplier decays at the first or the second
+//     tick after a return; what a pick within the two thread hops of a health
+//     change has seen; which of several events of one instant comes first;
+//   - chance: the priority under a split load, the locality, random and least
+//     request, back-off jitter, enforcing percentages between 0 and 100.
+//
+// It leaves out active health checks, success-rate detection, ring hash and
+// maglev, HTTP/2 pools, and DNS that changes during a drill.
+package engine

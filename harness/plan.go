@@ -1,0 +1,232 @@
+package harness
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/check"
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/explain"
+	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/scenario"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// Options are what the command line decides about drills.
+type Options struct {
+	Profile  *istio.Profile           // nil: the input's own
+	Seed     uint64                   // 0: 1
+	Client   *schedule.ClientOverride // of plain Istio YAML
+	Duration time.Duration            // 0: the scenario's own
+}
+
+// Planned is the prediction of one drill, with what it was made from.
+type Planned struct {
+	result.Plan
+	Drill    *schedule.Drill
+	Compiled *schedule.Compiled
+	Trace    *trace.Trace
+}
+
+// Drills are the drills of the inputs: one a scenario; for plain Istio YAML, one
+// for each loss that a client can suffer.
+func Drills(inputs []*scenario.Input, o Options) ([]*schedule.Drill, error) {
+	var out []*schedule.Drill
+	var problems scenario.Problems
+	for _, in := range inputs {
+		so := schedule.Options{Profile: o.Profile, Seed: o.Seed}
+		if in.Scenario == nil {
+			ds, err := schedule.Drills(in, so, o.Client)
+			if err != nil {
+				return nil, err
+			}
+			if len(ds) == 0 {
+				problems = append(problems, scenario.Problem{Pos: istio.Position{File: in.File}, Message: "no drill can be made of it; expected a ServiceEntry with an HTTP port and endpoints"})
+			}
+			out = append(out, ds...)
+			continue
+		}
+		if o.Duration > 0 {
+			in.Scenario.Spec.Duration = scenario.Duration(o.Duration)
+		}
+		d, err := schedule.New(in, so)
+		if p, ok := err.(scenario.Problems); ok {
+			problems = append(problems, p...)
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return out, nil
+}
+
+// Plan predicts one drill: translate, play, judge, explain.
+func Plan(d *schedule.Drill) Planned {
+	c := d.Compile()
+	p := Planned{Drill: d, Compiled: c}
+	p.Plan = result.Plan{
+		Name: d.Name, File: d.Input.File, Client: clientWords(c.Schedule), Fault: faultWords(c.Schedule),
+		Profile: profileOf(d.Profile), Seed: d.Seed, Assumed: append([]string{}, d.Assumed...), NotModelled: notModelled(c),
+		Causes: []result.Cause{}, Phases: []result.Phase{}, Events: []result.Event{}, Endpoints: []result.Endpoints{}, Counters: map[string]result.Counter{},
+	}
+	if problems := Rejections(c); len(problems) > 0 {
+		p.Outcome, p.Verdict, p.Problems = result.Rejected, result.Error, problems
+		return p
+	}
+	p.Trace = engine.Play(c.Schedule)
+	im := check.Outcome(p.Trace)
+	p.Outcome = im.Outcome
+	p.Requests, p.ClientErrors, p.ReturnErrors = im.Requests, im.Errors, im.ReturnErrors
+	p.FailoverAfter, p.ReturnAfter = im.FailoverAfter, im.ReturnAfter
+	p.Phases, p.Events = check.Phases(p.Trace), check.Events(p.Trace)
+	p.Counters, p.Endpoints = check.Counters(p.Trace), check.EndpointTables(p.Trace)
+	p.Causes = explain.Causes(c, p.Trace, im)
+	p.Expectations = check.Judge(expectations(d), p.Trace, p.Trace)
+	p.Verdict = verdict(p.Expectations, im.Outcome)
+	if p.Verdict != result.Fail && decides(p.NotModelled) {
+		p.Verdict = result.Inconclusive
+	}
+	return p
+}
+
+// expectations are those of the drill's scenario; a generated drill has none.
+func expectations(d *schedule.Drill) []scenario.Expectation {
+	return d.Input.Scenario.Spec.Expect
+}
+
+// verdict of a drill: the worst of its expectations, or, without any, by its outcome.
+func verdict(es []result.Expectation, o result.Outcome) result.Verdict {
+	if len(es) == 0 {
+		if o.Passes() {
+			return result.Pass
+		}
+		return result.Fail
+	}
+	v := result.Pass
+	for _, e := range es {
+		switch {
+		case e.Verdict == result.Fail:
+			return result.Fail
+		case e.Verdict == result.Inconclusive:
+			v = result.Inconclusive
+		}
+	}
+	return v
+}
+
+func decides(ns []result.NotModelled) bool {
+	for _, n := range ns {
+		if n.Decides {
+			return true
+		}
+	}
+	return false
+}
+
+// Rejections are the reasons why istiod would not push a configuration of the
+// drill, in the order of the timeline.
+func Rejections(c *schedule.Compiled) []string {
+	var out []string
+	seen := map[string]bool{}
+	add := func(s string) {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	for _, ts := range c.Translations {
+		for i := range ts {
+			for _, p := range ts[i].Rejected {
+				add(p.String())
+			}
+			if p := ts[i].Crash; p != nil {
+				add(p.String())
+			}
+		}
+	}
+	return out
+}
+
+func notModelled(c *schedule.Compiled) []result.NotModelled {
+	out := []result.NotModelled{}
+	seen := map[istio.NotModelled]bool{}
+	for _, ts := range c.Translations {
+		for i := range ts {
+			for _, n := range ts[i].NotModelled {
+				if !seen[n] {
+					seen[n] = true
+					field := n.Field
+					if field == "" {
+						field = n.Resource
+					}
+					out = append(out, result.NotModelled{File: n.File, Line: n.Line, Field: field, Decides: n.Decides, Why: n.Why})
+				}
+			}
+		}
+	}
+	return out
+}
+
+func profileOf(p istio.Profile) result.Profile {
+	return result.Profile{Istio: p.Istio, Envoy: p.Envoy, IstioMark: p.IstioMark, EnvoyMark: p.EnvoyMark}
+}
+
+func clientWords(s *schedule.Schedule) string {
+	var b []string
+	for _, c := range s.Clients {
+		w := c.Name
+		if l := c.Locality.String(); l != "" && l != c.Name {
+			w += " in " + l
+		}
+		b = append(b, w)
+	}
+	return strings.Join(b, ", ")
+}
+
+func faultWords(s *schedule.Schedule) string {
+	var b []string
+	for _, st := range s.Steps {
+		w := fmt.Sprintf("%s at %v", st.Name, st.At.D())
+		if st.Kind == schedule.KindFault {
+			w = fmt.Sprintf("%s %s from %v", s.Upstreams[st.Fault.Upstream].Name, schedule.FaultWords(st.Fault), st.At.D())
+		}
+		b = append(b, w)
+	}
+	if len(b) == 0 {
+		return "none"
+	}
+	return strings.Join(b, "; ")
+}
+
+// Repair returns the drill with the change made that makes it pass, and without
+// its expectations, which are about the configuration as it is. It is false
+// when the drill needs none, or none was found.
+func Repair(d *schedule.Drill) (*schedule.Drill, result.Cause, bool) {
+	c := d.Compile()
+	if len(Rejections(c)) > 0 {
+		return nil, result.Cause{}, false
+	}
+	t := engine.Play(c.Schedule)
+	im := check.Outcome(t)
+	if im.Outcome.Passes() {
+		return nil, result.Cause{}, false
+	}
+	fixed, cause, ok := explain.Repair(c, t, im)
+	if !ok {
+		return nil, cause, false
+	}
+	in := *fixed.Input
+	sc := *in.Scenario
+	sc.Spec.Expect = nil
+	in.Scenario = &sc
+	fixed.Input = &in
+	fixed.Name += ", fixed"
+	return fixed, cause, true
+}

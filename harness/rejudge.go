@@ -1,0 +1,125 @@
+package harness
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/scenario"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// ErrDamaged says that a run folder cannot be read.
+var ErrDamaged = errors.New("the run folder cannot be read")
+
+// RunFolders finds the run folders at or below a path, in order of their names.
+func RunFolders(path string) ([]string, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrDamaged, err)
+	}
+	var out []string
+	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.IsDir() && d.Name() == fileSchedule {
+			out = append(out, filepath.Dir(p))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrDamaged, err)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: no %s at or below %s; expected a folder that faildrill run made", ErrDamaged, fileSchedule, path)
+	}
+	sort.Strings(out)
+	return out, nil
+}
+
+// Rejudge judges a stored run again: with the expectations of its
+// scenario.yaml, which may have been corrected since.
+func Rejudge(dir string) (Played, error) {
+	damaged := func(name string, err error) (Played, error) {
+		return Played{}, fmt.Errorf("%w: %s: %w", ErrDamaged, filepath.Join(dir, name), err)
+	}
+	s, err := readFile(dir, fileSchedule, schedule.Read)
+	if err != nil {
+		return damaged(fileSchedule, err)
+	}
+	prediction, err := readFile(dir, filePrediction, trace.Read)
+	if err != nil {
+		return damaged(filePrediction, err)
+	}
+	observed, err := readFile(dir, fileTrace, trace.Read)
+	if err != nil {
+		return damaged(fileTrace, err)
+	}
+	if err := fits(s, observed); err != nil {
+		return damaged(fileTrace, err)
+	}
+	inputs, err := scenario.Load(scenario.Disk(), []string{filepath.Join(dir, fileScenario)})
+	if err != nil {
+		return Played{}, err
+	}
+	if len(inputs) != 1 || inputs[0].Scenario == nil {
+		return damaged(fileScenario, errors.New("expected one scenario"))
+	}
+	d, err := schedule.New(inputs[0], schedule.Options{Profile: &s.Profile, Seed: s.Seed})
+	if err != nil {
+		return Played{}, err
+	}
+	d.Name = s.Name
+	c := d.Compile()
+	p := Played{Run: newRun(d, c, observed.Run.Backend), Prediction: prediction, Observed: observed}
+	p.Scale = s.Scale
+	p.restoreFile(dir)
+	p.judge(d, c, s)
+	f := &Folder{path: dir}
+	p.Folder = dir
+	if err := f.saveVerdict(p.Run); err != nil {
+		return p, err
+	}
+	return p, nil
+}
+
+// restoreFile keeps the name of the file that the run was made from.
+func (p *Played) restoreFile(dir string) {
+	b, err := os.ReadFile(filepath.Join(dir, fileVerdict))
+	if err != nil {
+		return
+	}
+	var doc result.Document[result.Run]
+	if json.Unmarshal(b, &doc) == nil && len(doc.Results) == 1 {
+		p.File, p.Replay = doc.Results[0].File, doc.Results[0].Replay
+	}
+}
+
+// fits checks that the trace is one of this schedule.
+func fits(s *schedule.Schedule, t *trace.Trace) error {
+	if len(t.Run.Clients) != len(s.Clients) || len(t.Run.Upstreams) != len(s.Upstreams) {
+		return fmt.Errorf("it has %d clients and %d upstreams; the schedule has %d and %d", len(t.Run.Clients), len(t.Run.Upstreams), len(s.Clients), len(s.Upstreams))
+	}
+	for _, st := range t.Steps {
+		if int(st.Index) >= len(s.Steps) || st.Index < 0 {
+			return fmt.Errorf("it has step %d; the schedule has %d steps", st.Index, len(s.Steps))
+		}
+	}
+	return nil
+}
+
+func readFile[T any](dir, name string, read func(io.Reader) (*T, error)) (*T, error) {
+	f, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	defer f.Close()
+	return read(f)
+}

@@ -1,0 +1,153 @@
+// Package harness is the story of a drill: load, schedule, play, judge, report.
+//
+//	inputs, err := scenario.Load(scenario.Disk(), paths)
+//	drills, err := harness.Drills(inputs, harness.Options{})
+//	p := harness.Plan(drills[0])                                  // predicted
+//	r := harness.Run(ctx, drills[0], inproc.New(), harness.RunOptions{Dir: dir})
+//	err = report.Runs(os.Stdout, style, ...)
+//
+// Everything after the play works on what a run folder holds, so that Rejudge
+// can do it again. It leaves out what the command line looks like.
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/check"
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/explain"
+	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// RunOptions are what the command line decides about playing.
+type RunOptions struct {
+	Scale    float64 // 0 or 1: as written
+	Folder   *Folder // nil: nothing is kept
+	Progress func(trace.Event)
+}
+
+// Played is one drill on one backend, with its traces.
+type Played struct {
+	result.Run
+	Prediction *trace.Trace
+	Observed   *trace.Trace
+	Err        error // what broke underneath: the backend, or the run folder
+}
+
+// Run plays a drill on a backend and says what came out.
+func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions) Played {
+	c := d.Compile()
+	p := Played{Run: newRun(d, c, b.Name())}
+	if problems := Rejections(c); len(problems) > 0 {
+		return p.ended(result.Error, result.Rejected, "the configuration is rejected: "+problems[0])
+	}
+	s, err := scaled(c.Schedule, o.Scale)
+	if err != nil {
+		return p.ended(result.Inconclusive, "", err.Error())
+	}
+	p.Scale = s.Scale
+	if m := b.Missing(s); len(m) > 0 {
+		return p.ended(result.Skip, "", fmt.Sprintf("%s lacks %s: %s", b.Name(), m[0].Feature, m[0].Why))
+	}
+	p.Prediction = engine.Play(s)
+	sink := &backend.Collector{OnEvent: o.Progress}
+	if err := o.Folder.begin(d, s, p.Prediction, sink); err != nil {
+		p.Err = err
+		return p.ended(result.Error, "", err.Error())
+	}
+	if err := b.Play(ctx, s, sink); err != nil {
+		p.Err = fmt.Errorf("playing %s on %s: %w", d.Name, b.Name(), err)
+		if errors.Is(err, context.Canceled) {
+			p.Err = context.Canceled
+		}
+	}
+	p.Observed = &sink.Trace
+	p.judge(d, c, s)
+	if err := o.Folder.end(&p); err != nil && p.Err == nil {
+		p.Err = err
+	}
+	return p
+}
+
+func newRun(d *schedule.Drill, c *schedule.Compiled, name string) result.Run {
+	return result.Run{
+		Scenario: d.Name, File: d.Input.File, Backend: name, Profile: profileOf(d.Profile), Seed: d.Seed, Scale: 1,
+		Expectations: []result.Expectation{}, Phases: []result.Phase{}, Events: []result.Event{}, Counters: map[string]result.Counter{},
+		Endpoints: []result.Endpoints{}, Causes: []result.Cause{}, NotModelled: notModelled(c), ConfigDifferences: []string{},
+	}
+}
+
+func (p Played) ended(v result.Verdict, o result.Outcome, reason string) Played {
+	p.Verdict, p.Outcome, p.Reason = v, o, reason
+	return p
+}
+
+// judge reads the traces: everything that can be done again from a run folder.
+func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Schedule) {
+	t := p.Observed
+	im := check.Outcome(t)
+	p.Outcome, p.Requests, p.ClientErrors = im.Outcome, im.Requests, im.Errors
+	p.FailoverAfter, p.ReturnAfter = im.FailoverAfter, im.ReturnAfter
+	p.Phases, p.Events = check.Phases(t), check.Events(t)
+	p.Counters, p.Endpoints = check.Counters(t), check.EndpointTables(t)
+	p.Expectations = check.Judge(expectations(d), t, p.Prediction)
+	switch {
+	case p.Err != nil:
+		p.Verdict, p.Reason = result.Error, p.Err.Error()
+		return
+	case !t.Ended:
+		p.Verdict, p.Reason = result.Error, "the run was not played to its end"
+		return
+	}
+	undecided := ""
+	if p.Backend != "model" {
+		p.Divergence, undecided = check.Accept(s, t)
+	}
+	p.Verdict = verdict(p.Expectations, im.Outcome)
+	switch {
+	case p.Divergence != nil:
+		p.Verdict, p.Reason = result.Error, "the run did something that the model does not permit"
+	case p.Verdict != result.Fail && decides(p.NotModelled):
+		p.Verdict, p.Reason = result.Inconclusive, "the configuration has a field that may decide the outcome and is not modelled"
+	case undecided != "" && p.Verdict == result.Pass:
+		p.Verdict, p.Reason = result.Inconclusive, undecided
+	case unwitnessed(t) != "" && p.Verdict == result.Pass:
+		p.Verdict, p.Reason = result.Inconclusive, "nobody saw that "+unwitnessed(t)+" took effect"
+	}
+	if !im.Outcome.Passes() || p.Verdict == result.Fail {
+		p.Causes = explain.Causes(c, engine.Play(c.Schedule), check.Outcome(engine.Play(c.Schedule)))
+	}
+}
+
+// unwitnessed is the first step that nobody saw take effect.
+func unwitnessed(t *trace.Trace) string {
+	for _, s := range t.Steps {
+		if s.Witness == "" {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// ErrScale says that a drill does not tell the same story when it is played
+// faster.
+var ErrScale = errors.New("the drill does not scale")
+
+// scaled is the schedule n times as fast, after the model has shown that it
+// tells the same story: the same endpoint changes in the same order, and the
+// same answers in the same phases.
+func scaled(s *schedule.Schedule, n float64) (*schedule.Schedule, error) {
+	if n == 0 || n == 1 {
+		return s, nil
+	}
+	fast := s.Scaled(n)
+	if why := check.SameStory(engine.Play(s), engine.Play(fast)); why != "" {
+		return nil, fmt.Errorf("%w by %v: %s", ErrScale, n, why)
+	}
+	return fast, nil
+}
