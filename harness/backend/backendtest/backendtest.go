@@ -9,15 +9,16 @@
 // to be, and against the engine's prediction of the same schedule: the same
 // endpoint changes in the same order, and the same answers in every phase.
 //
-// Machines are late, so that what is due within the slack after a step or a
-// predicted change is not compared, and a run during which the process stood
-// still for long is played again. It leaves out load, large configurations and
+// Machines are late, so that what is due within the slack of a step or a
+// predicted change is not compared, and a play during which the machine was
+// late by more than half of it is repeated. It leaves out load, large configurations and
 // everything that only one backend can do.
 package backendtest
 
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,77 +40,108 @@ type Options struct {
 
 const (
 	usualSlack = 120 * time.Millisecond
-	// plays is how often a schedule is played while the machine stands still.
-	plays = 4
+	// plays is how often a schedule is played while the machine is too late.
+	plays = 5
 )
 
-// Run tests a backend; open is called for each play.
+// Run tests a backend; open is called for each play. All schedules are played
+// side by side; then each is looked at.
 func Run(t *testing.T, open func() backend.Backend, o Options) {
 	if o.Slack == 0 && !o.Virtual {
 		o.Slack = usualSlack
 	}
-	// These look at the whole process, so that they come before the parallel ones.
+	// These look at the whole process, so that they come first and alone.
 	t.Run("a context that is done", func(t *testing.T) { testDone(t, open()) })
 	if !o.Virtual {
 		t.Run("interrupted", func(t *testing.T) { testInterrupted(t, open()) })
 	}
-	for _, c := range cases {
+	all := make([]*played, len(cases))
+	var playing sync.WaitGroup
+	for i, c := range cases {
+		s := recipe(t, c.options)
+		playing.Go(func() { all[i] = play(t.Context(), open(), s, o) })
+	}
+	playing.Wait()
+	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
 			t.Log("the rule: " + c.rule)
-			p := play(t, open(), o, c)
-			p.wellFormed()
-			p.witnessed()
-			p.asPredicted()
-			c.check(p)
-			if t.Failed() {
-				t.Log("observed:\n" + story(p.tr))
-				t.Log("predicted:\n" + story(p.want))
-			}
+			all[i].T = t
+			all[i].judge(c)
 		})
 	}
 }
 
-// played is one play of a case.
+// played is one play of a schedule.
 type played struct {
 	*testing.T
-	s     *schedule.Schedule
-	slack trace.Sec
-	sink  *backend.Collector
-	tr    *trace.Trace // in order
-	first trace.Event
-	last  trace.Event
-	want  *trace.Trace // the prediction
+	s       *schedule.Schedule
+	slack   trace.Sec
+	missing []backend.Missing
+	err     error
+	tr      *trace.Trace
+	first   trace.Event
+	last    trace.Event
+	want    *trace.Trace    // the prediction
+	late    []time.Duration // how late the machine was, by play
 }
 
-// play plays the case's schedule, again if the machine did not let it.
-func play(t *testing.T, b backend.Backend, o Options, c testCase) *played {
-	t.Helper()
-	s := recipe(t, c.options)
-	if m := b.Missing(s); len(m) > 0 {
-		if !c.optional {
-			t.Fatalf("%s lacks what every backend has to have: %v", b.Name(), m)
-		}
-		t.Skipf("%s lacks %s: %s", b.Name(), m[0].Feature, m[0].Why)
+// play plays a schedule, again if the machine did not let it.
+func play(ctx context.Context, b backend.Backend, s *schedule.Schedule, o Options) *played {
+	p := &played{s: s, slack: trace.Sec(o.Slack), missing: b.Missing(s)}
+	if len(p.missing) > 0 {
+		return p
 	}
-	for n := 1; ; n++ {
-		p := &played{T: t, s: s, slack: trace.Sec(o.Slack), want: engine.Play(s)}
-		p.sink = &backend.Collector{OnEvent: func(e trace.Event) {
+	p.want = engine.Play(s)
+	for range plays {
+		sink := &backend.Collector{}
+		p.first, p.last, p.tr = nil, nil, &sink.Trace
+		sink.OnEvent = func(e trace.Event) {
 			if p.first == nil {
 				p.first = e
 			}
 			p.last = e
-		}}
-		if err := b.Play(t.Context(), s, p.sink); err != nil {
-			t.Fatalf("playing %s: %v", t.Name(), err)
 		}
-		p.tr = &p.sink.Trace
-		if stall := live.Stalled(p.tr); o.Virtual || stall < o.Slack/2 || n == plays {
-			p.ordered()
-			backend.InOrder(p.tr)
+		if p.err = b.Play(ctx, s, sink); p.err != nil {
 			return p
 		}
-		t.Logf("play %d: the process stood still for %v; again", n, live.Stalled(p.tr))
+		p.late = append(p.late, lateness(p.tr))
+		if o.Virtual || lateness(p.tr) < o.Slack/2 {
+			return p
+		}
+	}
+	return p
+}
+
+// lateness is what the machine did to a play: how long it stood still, or how
+// late it sent a request.
+func lateness(tr *trace.Trace) time.Duration {
+	late := live.Stalled(tr)
+	for _, r := range tr.Requests {
+		late = max(late, (r.Sent - r.At).D())
+	}
+	return late
+}
+
+// judge holds the play against everything.
+func (p *played) judge(c testCase) {
+	switch {
+	case len(p.missing) > 0 && c.optional:
+		p.Skipf("lacks %s: %s", p.missing[0].Feature, p.missing[0].Why)
+	case len(p.missing) > 0:
+		p.Fatalf("lacks what every backend has to have: %v", p.missing)
+	case p.err != nil:
+		p.Fatalf("playing: %v", p.err)
+	}
+	p.Logf("the machine was late by %v", p.late)
+	p.ordered()
+	backend.InOrder(p.tr)
+	p.wellFormed()
+	p.witnessed()
+	p.asPredicted()
+	c.check(p)
+	if p.Failed() {
+		p.Log("observed:\n" + story(p.tr))
+		p.Log("predicted:\n" + story(p.want))
 	}
 }
 

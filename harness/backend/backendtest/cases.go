@@ -40,7 +40,7 @@ var cases = []testCase{
 		name: "healthy traffic stays local",
 		rule: "a priority that is wholly healthy takes all of the load; the next one gets nothing",
 		options: options{
-			duration: ms(600), every: ms(50), interval: ms(500), base: ms(500), keepAlive: true, observe: []time.Duration{ms(300), ms(600)},
+			duration: ms(800), every: ms(50), interval: ms(500), base: ms(500), keepAlive: true, observe: []time.Duration{ms(400), ms(800)},
 		},
 		check: func(p *played) {
 			for _, r := range p.tr.Requests {
@@ -57,7 +57,7 @@ var cases = []testCase{
 		name: "a refusing host is ejected, returns at a tick, and is ejected for longer",
 		rule: "the first failure ejects (consecutive5xx 1); the interval tick after base_ejection_time lets the host back; the next ejection lasts twice as long; connect failures are retried elsewhere, so that no client sees one",
 		options: options{
-			duration: ms(1700), every: ms(50), interval: ms(500), base: ms(600), mep: 100, retryOn: istioRetries, retries: 2, keepAlive: true,
+			duration: ms(1900), every: ms(50), interval: ms(500), base: ms(600), mep: 100, retryOn: istioRetries, retries: 2, keepAlive: true,
 			steps: []schedule.Step{fault(ms(300), schedule.Fault{Behaviour: schedule.Refuse})}, observe: []time.Duration{ms(700)},
 		},
 		check: func(p *played) {
@@ -83,8 +83,8 @@ var cases = []testCase{
 		name: "the recipe as published never ejects",
 		rule: "max_ejection_percent is 10 by default, of two hosts none: every detection overflows, and every request fails after its retries",
 		options: options{
-			duration: ms(1000), every: ms(100), interval: ms(400), base: ms(400), retryOn: istioRetries, retries: 2, keepAlive: true,
-			configs: []uint32{80, 81}, steps: []schedule.Step{apply(ms(350), 1)}, observe: []time.Duration{ms(1000)},
+			duration: ms(1200), every: ms(100), interval: ms(400), base: ms(400), retryOn: istioRetries, retries: 2, keepAlive: true,
+			configs: []uint32{80, 81}, steps: []schedule.Step{apply(ms(350), 1)}, observe: []time.Duration{ms(1200)},
 		},
 		check: func(p *played) {
 			if n := len(p.changesOf(0, east, trace.OverflowEvent)); n == 0 {
@@ -107,7 +107,7 @@ var cases = []testCase{
 		name: "before Envoy 1.28 it failed over",
 		rule: "max_ejection_percent did not count the first host",
 		options: options{
-			duration: ms(800), every: ms(100), interval: ms(400), base: ms(600), retryOn: istioRetries, retries: 2, profile: "1.19",
+			duration: ms(1000), every: ms(100), interval: ms(400), base: ms(600), retryOn: istioRetries, retries: 2, profile: "1.19",
 			configs: []uint32{80, 81}, steps: []schedule.Step{apply(ms(350), 1)},
 		},
 		check: func(p *played) {
@@ -123,7 +123,7 @@ var cases = []testCase{
 		name: "a healed host gets its traffic back",
 		rule: "after the heal nothing happens until the tick lets the host back; then it has all of the load at once",
 		options: options{
-			duration: ms(1500), every: ms(50), interval: ms(500), base: ms(400), mep: 100, retryOn: istioRetries, retries: 2, keepAlive: true,
+			duration: ms(1700), every: ms(50), interval: ms(500), base: ms(400), mep: 100, retryOn: istioRetries, retries: 2, keepAlive: true,
 			steps: []schedule.Step{fault(ms(250), schedule.Fault{Behaviour: schedule.Refuse}), heal(ms(600), schedule.Refuse)},
 		},
 		check: func(p *played) {
@@ -137,7 +137,7 @@ var cases = []testCase{
 		name: "a status is an answer",
 		rule: "503 from an upstream is charged, and not retried unless the policy says so; the client gets it as it is; healing ends it",
 		options: options{
-			duration: ms(1000), every: ms(50), interval: ms(500), base: ms(500), retryOn: istioRetries, retries: 2, keepAlive: true,
+			duration: ms(1200), every: ms(50), interval: ms(500), base: ms(500), retryOn: istioRetries, retries: 2, keepAlive: true,
 			steps: []schedule.Step{fault(ms(300), schedule.Fault{Behaviour: schedule.Status, Status: 503}), heal(ms(650), schedule.Status)},
 		},
 		check: func(p *played) {
@@ -155,7 +155,7 @@ var cases = []testCase{
 		name: "a reset is not a connect failure",
 		rule: "a connection that breaks before the headers is charged like a 503, flag UC, and Istio's default policy does not retry it",
 		options: options{
-			duration: ms(900), every: ms(50), interval: ms(500), base: ms(10000), mep: 100, fiveXX: 3, retryOn: istioRetries, retries: 2, keepAlive: true,
+			duration: ms(1100), every: ms(50), interval: ms(500), base: ms(10000), mep: 100, fiveXX: 3, retryOn: istioRetries, retries: 2, keepAlive: true,
 			steps: []schedule.Step{fault(ms(300), schedule.Fault{Behaviour: schedule.Reset})},
 		},
 		check: func(p *played) {
@@ -173,7 +173,7 @@ var cases = []testCase{
 		name: "a hanging host is blamed when the route timeout fires",
 		rule: "504 UT for the client, a timeout charged to the host, the connection closed",
 		options: options{
-			duration: ms(1200), every: ms(300), interval: ms(5000), base: ms(5000), mep: 100, timeout: ms(150), keepAlive: true,
+			duration: ms(1300), every: ms(300), interval: ms(5000), base: ms(5000), mep: 100, timeout: ms(150), keepAlive: true,
 			steps: []schedule.Step{fault(ms(450), schedule.Fault{Behaviour: schedule.Hang, Hang: "headers"})},
 		},
 		check: func(p *played) {
@@ -229,9 +229,9 @@ var cases = []testCase{
 		name: "an unchanged cluster goes on",
 		rule: "an identical message is no change: the ejection stays",
 		options: options{
-			duration: ms(900), every: ms(50), interval: ms(400), base: ms(10000), mep: 100, retryOn: istioRetries, retries: 2,
+			duration: ms(1100), every: ms(50), interval: ms(400), base: ms(10000), mep: 100, retryOn: istioRetries, retries: 2,
 			configs: []uint32{80, 80}, steps: []schedule.Step{fault(ms(250), schedule.Fault{Behaviour: schedule.Refuse}), apply(ms(600), 1)},
-			observe: []time.Duration{ms(850)},
+			observe: []time.Duration{ms(1050)},
 		},
 		check: func(p *played) {
 			if r := p.row(0, east); r.OutlierCheck != "FAILED" || r.Ejections != 1 {
@@ -243,7 +243,7 @@ var cases = []testCase{
 		name: "each client has a proxy of its own",
 		rule: "what one client's proxy learns, another's has to learn by itself",
 		options: options{
-			duration: ms(900), every: ms(60), interval: ms(5000), base: ms(5000), mep: 100, retryOn: istioRetries, retries: 2, clients: 3,
+			duration: ms(1100), every: ms(60), interval: ms(5000), base: ms(5000), mep: 100, retryOn: istioRetries, retries: 2, clients: 3,
 			steps: []schedule.Step{fault(ms(270), schedule.Fault{Behaviour: schedule.Refuse})},
 		},
 		check: func(p *played) {
@@ -258,7 +258,7 @@ var cases = []testCase{
 		name: "steps come before requests of the same instant",
 		rule: "a request that is due when a step is due meets what the step did",
 		options: options{
-			duration: ms(800), every: ms(200), interval: ms(5000), base: ms(5000), keepAlive: true,
+			duration: ms(1000), every: ms(200), interval: ms(5000), base: ms(5000), keepAlive: true,
 			steps: []schedule.Step{fault(ms(400), schedule.Fault{Behaviour: schedule.Status, Status: 500}), heal(ms(600), schedule.Status)},
 		},
 		check: func(p *played) {

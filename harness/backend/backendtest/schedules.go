@@ -86,12 +86,16 @@ func upstream(name, ip string, o options) schedule.Upstream {
 	return u
 }
 
+// quiet is how long before the end the last request is due, so that all have
+// an answer by then.
+const quiet = 200 * time.Millisecond
+
 func client(i int, o options) schedule.Client {
 	return schedule.Client{
 		Name: "sleep-" + string(rune('a'+i)), Namespace: "default", Locality: xds.Locality{Region: "us-east1"},
 		Load: schedule.Load{
 			URL: "http://mydb.com/", Host: "mydb.com", Port: 80, Path: "/", Method: "GET",
-			Every: trace.Sec(o.every), Count: int((o.duration + o.every - 1) / o.every), KeepAlive: o.keepAlive,
+			Every: trace.Sec(o.every), Count: int((o.duration - quiet + o.every - 1) / o.every), KeepAlive: o.keepAlive,
 		},
 	}
 }
