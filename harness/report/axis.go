@@ -1,7 +1,6 @@
 package report
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/faildrill/faildrill/harness/trace"
@@ -63,7 +62,7 @@ func (a *axis) rulers(p *page) {
 	for i := 0; float64(i)*tick < a.duration; i++ {
 		c := a.at(float64(i) * tick)
 		line[c] = []rune(p.s.pick("┬", "+"))[0]
-		label := []rune(strconv.FormatFloat(float64(i)*tick, 'f', -1, 64))
+		label := []rune(number(float64(i) * tick))
 		if c+len(label) <= a.n {
 			copy(times[c:], label)
 		}

@@ -45,6 +45,22 @@ func matrixOf(runs []result.Run) matrix {
 // have said it all, and it lists only what did not pass.
 func (p *page) grid(runs []result.Run) {
 	m := matrixOf(runs)
+	t := p.gridTable(&m, true)
+	if !t.fits(p.s.width(), p.s.ASCII) {
+		t = p.gridTable(&m, false)
+	}
+	if len(t.rows) == 0 {
+		return
+	}
+	for _, l := range t.layout(p.s.width(), p.s.ASCII) {
+		render(&p.b, l, p.s.Color)
+		p.blank()
+	}
+	p.blank()
+}
+
+// gridTable has each verdict as a sign and, where there is room, a word.
+func (p *page) gridTable(m *matrix, words bool) table {
 	t := table{head: append([]string{"scenario"}, m.backends...)}
 	for _, s := range m.scenarios {
 		row := []text{say(s)}
@@ -55,7 +71,10 @@ func (p *page) grid(runs []result.Run) {
 				if c != nil {
 					c = c.add(" ")
 				}
-				c = c.then(p.tick(r.Verdict)).add(" ").then(word(r.Verdict))
+				c = c.then(p.tick(r.Verdict))
+				if words {
+					c = c.add(" ").then(word(r.Verdict))
+				}
 				passed = passed && r.Verdict == result.Pass
 			}
 			row = append(row, c)
@@ -64,14 +83,7 @@ func (p *page) grid(runs []result.Run) {
 			t.add(row...)
 		}
 	}
-	if len(t.rows) == 0 {
-		return
-	}
-	for _, l := range t.layout(p.s.width(), p.s.ASCII) {
-		render(&p.b, l, p.s.Color)
-		p.blank()
-	}
-	p.blank()
+	return t
 }
 
 // verdictOrder is the order of counts.

@@ -59,6 +59,18 @@ func (p *page) row(label string, t text) {
 	p.block(say(indent).paint(faint, pad(label, labelWidth)), strings.Repeat(" ", hang), t)
 }
 
+// copyable writes a path or a command, on a line of its own when it would have
+// to be broken otherwise.
+func (p *page) copyable(label, s string) {
+	t := say(s)
+	if t.columns() <= p.s.width()-hang {
+		p.row(label, t)
+		return
+	}
+	p.row(label, nil)
+	p.para(indent, "", t)
+}
+
 // rows writes a labelled table.
 func (p *page) rows(label string, t table) {
 	for _, l := range t.layout(p.s.width()-hang, p.s.ASCII) {

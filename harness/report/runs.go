@@ -127,10 +127,10 @@ func (p *page) runDetails(r *result.Run, tl Timeline) {
 	p.notModelled(r.NotModelled)
 	p.row("rules of", say(profile(r.Profile)+fmt.Sprintf("; seed %d", r.Seed)))
 	if r.Folder != "" {
-		p.row("folder", say(r.Folder))
+		p.copyable("folder", r.Folder)
 	}
 	if r.Replay != "" {
-		p.row("replay", say(r.Replay))
+		p.copyable("replay", r.Replay)
 	}
 	p.scale = 0
 }

@@ -78,8 +78,8 @@ func (a *axis) steps(p *page, items []item) {
 			label = ""
 		}
 		kind = l.kind
-		head := say(indent).paint(faint, pad(label, kindWidth)).cells(p.s.ASCII)
-		head = append(head, blanks(a.name+1)...)
+		head := append(blanks(len(indent)), middle(in(faint, label).cells(p.s.ASCII), kindWidth-1, p.s)...)
+		head = append(head, blanks(len(indent)+kindWidth+a.name+1-measure(head))...)
 		render(&p.b, trimRight(append(head, l.chart...)), p.s.Color)
 		p.blank()
 	}

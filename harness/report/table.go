@@ -15,6 +15,25 @@ const gap = 2 // columns between columns
 // until all fit. Where words would have to be broken, each row becomes a
 // paragraph instead.
 func (t *table) layout(limit int, ascii bool) [][]cell {
+	grid := t.cells(ascii)
+	widths, ok := columnWidths(grid, limit)
+	if !ok {
+		return t.paragraphs(limit, ascii)
+	}
+	var out [][]cell
+	for _, row := range grid {
+		out = append(out, t.lines(row, widths)...)
+	}
+	return out
+}
+
+// fits reports whether the table needs no paragraphs.
+func (t *table) fits(limit int, ascii bool) bool {
+	_, ok := columnWidths(t.cells(ascii), limit)
+	return ok
+}
+
+func (t *table) cells(ascii bool) [][][]cell {
 	grid := make([][][]cell, 0, len(t.rows)+1)
 	if t.head != nil {
 		var row [][]cell
@@ -30,15 +49,7 @@ func (t *table) layout(limit int, ascii bool) [][]cell {
 		}
 		grid = append(grid, row)
 	}
-	widths, ok := columnWidths(grid, limit)
-	if !ok {
-		return t.paragraphs(limit, ascii)
-	}
-	var out [][]cell
-	for _, row := range grid {
-		out = append(out, t.lines(row, widths)...)
-	}
-	return out
+	return grid
 }
 
 // columnWidths are the widths that fit; false if they break words.
@@ -84,7 +95,8 @@ func longestWord(cs []cell) int {
 	return longest
 }
 
-// paragraphs writes each row as its cells behind their headings.
+// paragraphs writes each row as its first cell, and the others behind their
+// headings.
 func (t *table) paragraphs(limit int, ascii bool) [][]cell {
 	var out [][]cell
 	for _, r := range t.rows {
@@ -93,10 +105,13 @@ func (t *table) paragraphs(limit int, ascii bool) [][]cell {
 			if c.columns() == 0 {
 				continue
 			}
-			if p != nil {
+			switch {
+			case i > 1 && p != nil:
 				p = p.add(", ")
+			case p != nil:
+				p = p.add(": ")
 			}
-			if i < len(t.head) && t.head[i] != "" {
+			if i > 0 && i < len(t.head) {
 				p = p.paint(faint, t.head[i]+" ")
 			}
 			p = p.then(c)

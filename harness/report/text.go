@@ -48,6 +48,8 @@ func (t text) cells(ascii bool) []cell {
 
 func harmless(r rune, ascii bool) rune {
 	switch {
+	case r >= ' ' && r <= '~' || ours(r):
+		return r
 	case r == '\n' || r == '\t' || r == '\r':
 		return ' '
 	case r != utf8.RuneError && !unicode.Is(unicode.Cc, r) && !unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Zl, r) && !unicode.Is(unicode.Zp, r):
@@ -58,9 +60,12 @@ func harmless(r rune, ascii bool) rune {
 	return utf8.RuneError
 }
 
+// ours are the lines and blocks that timelines are drawn with.
+func ours(r rune) bool { return r >= 0x2500 && r <= 0x259f }
+
 // columns is the width of a character on a terminal.
 func columns(r rune) int {
-	if r < 0x300 {
+	if r < 0x300 || ours(r) {
 		return 1
 	}
 	if unicode.In(r, unicode.Mn, unicode.Me) {
@@ -84,17 +89,26 @@ func measure(cs []cell) int {
 // columns is the width of the text on one line.
 func (t text) columns() int { return measure(t.cells(false)) }
 
+// String is the text on one line, harmless and without colour.
+func (t text) String() string {
+	var b strings.Builder
+	for _, c := range t.cells(false) {
+		b.WriteRune(c.r)
+	}
+	return b.String()
+}
+
 // wrap breaks cells at spaces into lines of at most first columns, then rest
 // columns. A word that is wider than a line is broken where the line ends.
 // Spaces at a break are dropped. There is always at least one line.
 func wrap(cs []cell, first, rest int) [][]cell {
 	var lines [][]cell
 	limit := max(first, 1)
+	cs = trimRight(trimLeft(cs))
 	for {
-		cs = trimLeft(cs)
 		n := fits(cs, limit)
 		if n == len(cs) {
-			return append(lines, trimRight(cs))
+			return append(lines, cs)
 		}
 		cut := n
 		if cs[n].r != ' ' {
@@ -106,7 +120,7 @@ func wrap(cs []cell, first, rest int) [][]cell {
 			}
 		}
 		lines = append(lines, trimRight(cs[:cut]))
-		cs = cs[cut:]
+		cs = trimLeft(cs[cut:])
 		limit = max(rest, 1)
 	}
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/faildrill/faildrill/harness/trace"
 )
@@ -73,7 +74,7 @@ func (p *page) timeline(t *Timeline) {
 	if a.duration <= 0 {
 		return
 	}
-	p.row("timeline", say(fmt.Sprintf("0 to %s s of the drill; a column is %s s", number(a.duration), short(a.column()))))
+	p.row("timeline", say(fmt.Sprintf("0 to %s s of the drill; a column is %s s", number(math.Round(a.duration*10)/10), short(a.column()))))
 	a.rulers(p)
 	a.steps(p, stepItems(groups[0].t, t.diverged, a.duration))
 	used := legend{}
