@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 step() { echo "== $*"; }
 
 step gofmt
-unformatted=$(gofmt -l $(git ls-files '*.go'))
+unformatted=$(git ls-files -z '*.go' | xargs -0 gofmt -l)
 if [ -n "$unformatted" ]; then
 	echo "not formatted: $unformatted" >&2
 	exit 1

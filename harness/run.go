@@ -14,6 +14,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/check"
@@ -114,6 +116,8 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 		p.Verdict, p.Reason = result.Error, "the run did something that the model does not permit"
 	case p.Verdict != result.Fail && decides(p.NotModelled):
 		p.Verdict, p.Reason = result.Inconclusive, "the configuration has a field that may decide the outcome and is not modelled"
+	case p.Verdict == result.Fail && tooLate(s, t) != "":
+		p.Verdict, p.Reason = result.Inconclusive, tooLate(s, t)
 	case undecided != "" && p.Verdict == result.Pass:
 		p.Verdict, p.Reason = result.Inconclusive, undecided
 	case unwitnessed(t) != "" && p.Verdict == result.Pass:
@@ -122,6 +126,56 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 	if !im.Outcome.Passes() || p.Verdict == result.Fail {
 		p.Causes = explain.Causes(c, engine.Play(c.Schedule), check.Outcome(engine.Play(c.Schedule)))
 	}
+}
+
+// ReasonTooSlow begins the reason of a run that the machine could not keep up with.
+const ReasonTooSlow = "the machine was too slow"
+
+// tooLate says why a live run that failed proves nothing: a request was sent so
+// late that it met another part of the drill than it was meant for.
+func tooLate(s *schedule.Schedule, t *trace.Trace) string {
+	for i := range t.Requests {
+		r := &t.Requests[i]
+		every := s.Clients[r.Client].Load.Every
+		// Load that is denser than a stall of the machine is not held against it.
+		if late := r.Sent - r.At; late > max(every, trace.Sec(20*time.Millisecond)) {
+			return fmt.Sprintf("%s: the request due at %v was sent %v late; play it less fast", ReasonTooSlow, r.At.D(), late.D().Round(time.Millisecond))
+		}
+	}
+	return ""
+}
+
+// attempts is how often RunSteadily plays a drill.
+const attempts = 3
+
+// RunSteadily is Run, and again at half the speed when the machine was too slow
+// for the drill to prove anything. It returns every attempt; the last counts.
+func RunSteadily(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions) []Played {
+	var all []Played
+	for range attempts {
+		p := Run(ctx, d, b, o)
+		all = append(all, p)
+		if p.Verdict != result.Inconclusive || !strings.HasPrefix(p.Reason, ReasonTooSlow) || ctx.Err() != nil {
+			break
+		}
+		o.Scale = max(1, o.Scale/2)
+	}
+	return all
+}
+
+// FastestScale is the largest of the scales at which the model tells the same
+// story of the drill as at full length.
+func FastestScale(d *schedule.Drill, scales ...float64) float64 {
+	c := d.Compile()
+	best := 1.0
+	for _, n := range scales {
+		if n > best {
+			if _, err := scaled(c.Schedule, n); err == nil {
+				best = n
+			}
+		}
+	}
+	return best
 }
 
 // unwitnessed is the first step that nobody saw take effect.
