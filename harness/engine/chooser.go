@@ -15,10 +15,11 @@ const (
 	DrawDecay               // whether the back-off decays at the first or the second tick
 	DrawBackOff             // the jitter of a retry's back-off
 	DrawFault               // which requests a fault meets, and its jitter
+	DrawReturn              // which of several hosts returns first at a tick
 	draws
 )
 
-var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault"}
+var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return"}
 
 func (d Draw) String() string { return drawNames[d] }
 
@@ -26,7 +27,7 @@ func (d Draw) String() string { return drawNames[d] }
 type Question struct {
 	Draw  Draw
 	N     uint64          // the answer is below N
-	Hosts []int32         // DrawHost: the host behind each answer
+	Hosts []int32         // DrawHost, DrawReturn: the host behind each answer
 	Loads *priority.Loads // DrawLevel: what the answer + 1 is looked up in
 }
 
@@ -77,6 +78,18 @@ func (c *Chooser) Uniform(d Draw, n uint64) uint64 {
 		}
 	}
 	return c.bits(d) % n
+}
+
+// Tie answers a question that Envoy does not leave to chance but to something
+// that nobody can see, such as the order of a hash table: what was observed, or
+// else the first.
+func (c *Chooser) Tie(q Question) uint64 {
+	if c.guide != nil {
+		if a, ok := c.guide.Answer(q); ok {
+			return a
+		}
+	}
+	return 0
 }
 
 // bits is splitmix64: a counter, mixed.

@@ -223,15 +223,26 @@ func (c *Cluster) step(at int64, ch *Chooser, tell func(Change)) {
 			return
 		}
 	}
-	early := c.detector.MayDecayEarly() && ch.Uniform(DrawDecay, 2) == 0
-	for _, h := range c.detector.OnInterval(nil, early) {
-		tell(Change{At: at, Kind: HostReturned, Host: h})
-		c.healthChanged(at, tell)
-	}
+	c.tick(at, ch, tell)
 }
 
-// Report counts the result of an attempt. It reports whether the host was
-// charged with a failure.
+// tick is the interval timer. Each return changes the health by itself, so that
+// of several in one tick only the first reaches the workers at once; the others
+// wait for the merge window.
+func (c *Cluster) tick(at int64, ch *Chooser, tell func(Change)) {
+	back := c.detector.Returning(nil)
+	if n := len(back); n > 1 {
+		first := ch.Tie(Question{Draw: DrawReturn, N: uint64(n), Hosts: back})
+		back[0], back[first] = back[first], back[0]
+	}
+	early := c.detector.MayDecayEarly() && ch.Uniform(DrawDecay, 2) == 0
+	c.detector.OnInterval(back, early, func(h int32) {
+		tell(Change{At: at, Kind: HostReturned, Host: h})
+		c.healthChanged(at, tell)
+	})
+}
+
+// Report counts the result of an attempt on the host.
 func (c *Cluster) Report(now int64, h int32, r outlier.Result, code int, ch *Chooser, tell func(Change)) {
 	if !c.watched {
 		return

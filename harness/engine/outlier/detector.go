@@ -8,7 +8,9 @@
 //	for _, det := range d.Report(host, outlier.ConnectFailed, 0) {
 //	        v := d.Detected(now, host, det, sample)   // Ejected, Overflow, ...
 //	}
-//	for d.NextTick() <= now { returned := d.OnInterval(...) }
+//	for d.NextTick() <= now {
+//	        d.OnInterval(d.Returning(nil), early, func(host int32) { ... })
+//	}
 //
 // Time is in nanoseconds from any origin and chance comes in as an argument.
 //
@@ -288,32 +290,47 @@ func Allowed(active, n int, percent uint32, alwaysOne, firstFree bool) bool {
 	return 100*float64(active+1)/float64(n) <= limit
 }
 
-// OnInterval is the interval tick at d.NextTick(). It appends the hosts that
-// return to buf. earlyDecay says whether a host that returned at the tick
-// before has been back for a whole interval: the two instants are one interval
-// apart give or take what the machine adds, so that either can be.
-func (d *Detector) OnInterval(buf []int32, earlyDecay bool) []int32 {
-	now := d.next
-	d.ticks++
+// Returning appends to buf the hosts that the next tick lets return, in the
+// order of the configuration.
+func (d *Detector) Returning(buf []int32) []int32 {
 	for h := range d.hosts {
-		host := &d.hosts[h]
-		if host.Ejected && now >= host.Eligible {
-			d.active--
-			host.Ejected = false
-			host.Consecutive = [types]uint32{}
-			host.returnedAt = d.ticks
+		if host := &d.hosts[h]; host.Ejected && d.next >= host.Eligible {
 			buf = append(buf, int32(h))
-			continue
 		}
-		d.decay(host, earlyDecay)
 	}
-	d.next = now + int64(d.cfg.Interval)
 	return buf
 }
 
+// OnInterval is the interval tick at d.NextTick(). The hosts of d.Returning
+// return one by one, in the order given - Envoy's is that of a hash table - and
+// back is told of each before the next one does, because what the workers hear
+// first shows the first of them alone.
+//
+// early says whether a host that returned at the tick before has been back for
+// a whole interval: the two instants are one interval apart give or take what
+// the machine adds, so that either can be.
+func (d *Detector) OnInterval(returning []int32, early bool, back func(h int32)) {
+	d.ticks++
+	for _, h := range returning {
+		host := &d.hosts[h]
+		d.active--
+		host.Ejected = false
+		host.Consecutive = [types]uint32{}
+		host.returnedAt = d.ticks
+		back(h)
+	}
+	for h := range d.hosts {
+		d.decay(&d.hosts[h], early)
+	}
+	d.next += int64(d.cfg.Interval)
+}
+
 // MayDecayEarly reports whether the next tick is the first one after a return,
-// so that earlyDecay matters to OnInterval.
+// so that early matters to OnInterval. Before Envoy 1.28 there was no doubt.
 func (d *Detector) MayDecayEarly() bool {
+	if !d.rules.DecayNeedsHealthyInterval {
+		return false
+	}
 	for h := range d.hosts {
 		if host := &d.hosts[h]; !host.Ejected && host.returnedAt != 0 && host.returnedAt == d.ticks && host.Multiplier > 0 {
 			return true
@@ -323,7 +340,8 @@ func (d *Detector) MayDecayEarly() bool {
 }
 
 // decay takes one from the multiplier at each tick for a host that has been
-// back for at least one interval, whether or not it gets traffic.
+// back for at least one interval, whether or not it gets traffic; at the tick
+// of the return itself it has not.
 func (d *Detector) decay(host *Host, early bool) {
 	if host.Ejected || host.returnedAt == 0 || host.Multiplier == 0 {
 		return
