@@ -35,7 +35,8 @@ func Effective(groups []Group, factor uint32) []float64 {
 		if n <= 0 {
 			continue
 		}
-		w[i] = float64(g.Weight) * min(1, float64(factor)/100*float64(g.Eligible)/float64(n))
+		available := float64(g.Eligible) / float64(n)
+		w[i] = float64(g.Weight) * min(1, float64(factor)/100*available)
 		some = some || w[i] > 0
 	}
 	if !some {

@@ -14,6 +14,8 @@
 // Not here: weighted_priority_health and the retry priority plugins.
 package priority
 
+import "math"
+
 // Level counts the hosts of one priority.
 type Level struct {
 	Hosts    int // all of them
@@ -72,7 +74,8 @@ func Availability(v Level, factor uint32) (health, degraded uint32) {
 }
 
 // Compute sets the loads for these levels. The threshold is
-// healthy_panic_threshold in percent; 0 switches panic off.
+// healthy_panic_threshold in percent, which Envoy rounds to an integer; 0
+// switches panic off.
 func (l *Loads) Compute(levels []Level, factor uint32, threshold float64) {
 	n := len(levels)
 	if len(l.healthy) != n {
@@ -87,7 +90,7 @@ func (l *Loads) Compute(levels []Level, factor uint32, threshold float64) {
 	if norm != 0 {
 		l.distribute(levels, factor, norm)
 	}
-	l.panic(levels, norm, min(100, threshold))
+	l.panic(levels, norm, min(100, math.Round(threshold)))
 }
 
 // distribute gives the healthy hosts of all levels their share first, then the
@@ -126,10 +129,9 @@ func (l *Loads) distribute(levels []Level, factor, norm uint32) {
 func (l *Loads) panic(levels []Level, norm uint32, threshold float64) {
 	if threshold == 0 && norm == 0 {
 		// Nobody is left and panic is off: level 0 is picked and has no host.
-		// What the other levels had stays; it is never reached.
-		if len(levels) > 0 {
-			l.healthy[0] = 100
-		}
+		// Envoy leaves what the other levels had, which is never reached; here
+		// it is cleared, so that the loads always add up to 100.
+		l.onlyFirst()
 		return
 	}
 	all := len(levels) > 0
@@ -156,11 +158,8 @@ func (l *Loads) totalPanic(levels []Level) {
 	for _, v := range levels {
 		total += v.Hosts
 	}
-	for p := range levels {
-		l.healthy[p], l.degraded[p] = 0, 0
-	}
+	l.onlyFirst()
 	if total == 0 {
-		l.healthy[0] = 100
 		return
 	}
 	remaining := uint32(100)
@@ -173,6 +172,16 @@ func (l *Loads) totalPanic(levels []Level) {
 			l.healthy[p] += remaining
 			return
 		}
+	}
+}
+
+// onlyFirst gives everything to level 0.
+func (l *Loads) onlyFirst() {
+	for p := range l.healthy {
+		l.healthy[p], l.degraded[p] = 0, 0
+	}
+	if len(l.healthy) > 0 {
+		l.healthy[0] = 100
 	}
 }
 
