@@ -108,9 +108,9 @@ func (a *axis) group(p *page, t *trace.Trace, used legend) {
 			kind = "answered"
 		}
 		tint := upstreamPaints[int(u)%len(upstreamPaints)]
-		a.lane(p, kind, t.UpstreamName(u), in(tint, tr.bars(tr.answered[u], p.s, used)))
+		a.lane(p, kind, t.UpstreamName(u), tr.bars(tr.answered[u], tint, p.s, used))
 	}
-	a.lane(p, "errors", "", in(red, tr.bars(tr.failed, p.s, used)))
+	a.lane(p, "errors", "", tr.bars(tr.failed, red, p.s, used))
 	first := true
 	for _, u := range shown {
 		chart, ok := a.health(t, u, p.s, used)
@@ -135,7 +135,7 @@ func shownUpstreams(t *trace.Trace, tr *traffic) (shown []int32, more int) {
 	n := len(t.Run.Upstreams)
 	busy := make([]bool, n)
 	for _, c := range t.Changes {
-		if u := t.UpstreamOf(c.Host); u >= 0 {
+		if u := t.UpstreamOf(c.Host); u >= 0 && int(u) < n {
 			busy[u] = true
 		}
 	}

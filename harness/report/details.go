@@ -14,6 +14,9 @@ func (p *page) phases(ps []result.Phase) {
 	if len(ps) == 0 {
 		return
 	}
+	if !p.s.Verbose {
+		ps = merged(ps)
+	}
 	t := table{head: []string{"time", "requests", "errors", "answered by", "statuses", "flags"}, right: []bool{false, true, true}}
 	for _, ph := range ps {
 		errs := say(fmt.Sprint(ph.Errors))
@@ -24,6 +27,36 @@ func (p *page) phases(ps []result.Phase) {
 			say(shares(ph.Share)), say(statuses(ph.Statuses)), say(counts(ph.Flags)))
 	}
 	p.rows("over time", t)
+}
+
+// merged joins phases that follow each other and differ in nothing but length:
+// the same shares, and the same kinds of answers at the same rate of errors.
+func merged(ps []result.Phase) []result.Phase {
+	var out []result.Phase
+	for _, ph := range ps {
+		if len(out) == 0 || !alike(&out[len(out)-1], &ph) {
+			ph.Statuses, ph.Flags = maps.Clone(ph.Statuses), maps.Clone(ph.Flags)
+			out = append(out, ph)
+			continue
+		}
+		last := &out[len(out)-1]
+		last.To = ph.To
+		last.Requests += ph.Requests
+		last.Errors += ph.Errors
+		for k, n := range ph.Statuses {
+			last.Statuses[k] += n
+		}
+		for k, n := range ph.Flags {
+			last.Flags[k] += n
+		}
+	}
+	return out
+}
+
+func alike(a, b *result.Phase) bool {
+	keys := func(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }
+	return a.To == b.From && maps.Equal(a.Share, b.Share) && a.Errors*b.Requests == b.Errors*a.Requests &&
+		slices.Equal(keys(a.Statuses), keys(b.Statuses)) && slices.Equal(keys(a.Flags), keys(b.Flags))
 }
 
 // shares writes who answered, the largest share first.
@@ -59,7 +92,7 @@ var counterColumns = []struct {
 }{
 	{"attempts", func(c result.Counter) int { return c.Attempts }, func(result.Counter) bool { return true }},
 	{"retries", func(c result.Counter) int { return c.Retries }, func(c result.Counter) bool { return c.Retries > 0 }},
-	{"unconnected", func(c result.Counter) int { return c.ConnectFail }, func(c result.Counter) bool { return c.ConnectFail > 0 }},
+	{"connect failed", func(c result.Counter) int { return c.ConnectFail }, func(c result.Counter) bool { return c.ConnectFail > 0 }},
 	{"charged", func(c result.Counter) int { return c.Charged }, func(c result.Counter) bool { return c.Charged > 0 }},
 	{"ejected", func(c result.Counter) int { return c.Ejections }, func(c result.Counter) bool { return c.Ejections+c.Overflow+c.Charged > 0 }},
 	{"overflow", func(c result.Counter) int { return c.Overflow }, func(c result.Counter) bool { return c.Overflow > 0 }},
@@ -108,111 +141,8 @@ func lastState(upstream string, tables []result.Endpoints) string {
 	return strings.Join(states, ", ")
 }
 
-// causes says why, and what to change.
-func (p *page) causes(cs []result.Cause) {
-	label := "why"
-	for _, c := range cs {
-		p.row(label, say(c.Message))
-		if t := decidedBy(&c); t != nil {
-			p.row("", t)
-		}
-		if c.Fix != nil {
-			p.fix(&c)
-		}
-		label = "also"
-	}
-}
-
-func decidedBy(c *result.Cause) text {
-	var t text
-	if c.Field != "" {
-		t = t.add(c.Field)
-		if c.Default != "" && c.Default != "none" {
-			t = t.add(" (not set, default " + c.Default + ")")
-		}
-	}
-	if at := place(c.File, c.Line); at != "" {
-		if t != nil {
-			t = t.add(", ")
-		}
-		t = t.add(at)
-	}
-	if c.Since != "" && !strings.Contains(c.Message, c.Since) {
-		if t != nil {
-			t = t.add(", ")
-		}
-		t = t.add("since " + c.Since)
-	}
-	for i := range t {
-		t[i].p = faint
-	}
-	return t
-}
-
-// fix shows the change as a diff of the field.
-func (p *page) fix(c *result.Cause) {
-	label := "fix"
-	for _, h := range hunks(c.Fix) {
-		if h.parent != "" {
-			p.row(label, in(faint, h.parent))
-			label = ""
-		}
-		p.row(label, in(red, "- "+h.leaf+": "+fromWords(h, c)))
-		p.row("", in(green, "+ "+h.leaf+": "+h.to))
-		label = ""
-	}
-	if c.Fix.Confirmed {
-		p.row("", in(faint, "confirmed by predicting again"))
-	} else {
-		p.row("", in(yellow, "not confirmed by predicting again"))
-	}
-}
-
-// hunk is the change of one field.
-type hunk struct{ parent, leaf, from, to string }
-
-// hunks takes a fix apart: one that changes two fields joins them with "and".
-func hunks(f *result.Fix) []hunk {
-	fields, tos := strings.Split(f.Field, " and "), strings.Split(f.To, " and ")
-	if len(fields) != len(tos) {
-		fields, tos = []string{f.Field}, []string{f.To}
-	}
-	var out []hunk
-	for i := range fields {
-		h := hunk{leaf: fields[i], to: tos[i]}
-		if k := strings.LastIndex(fields[i], "."); k >= 0 {
-			h.parent, h.leaf = fields[i][:k], fields[i][k+1:]
-		}
-		if i == 0 {
-			h.from = f.From
-		}
-		out = append(out, h)
-	}
-	return out
-}
-
-func fromWords(h hunk, c *result.Cause) string {
-	switch {
-	case h.from != "":
-		return h.from
-	case c.Default != "" && c.Default != "none" && strings.HasSuffix(c.Field, h.leaf):
-		return "(not set, default " + c.Default + ")"
-	}
-	return "(not set)"
-}
-
-// fixWords is the fix in a headline.
-func fixWords(f *result.Fix) string {
-	var out []string
-	for _, h := range hunks(f) {
-		if h.from == "" {
-			out = append(out, "+ "+h.leaf+": "+h.to)
-		} else {
-			out = append(out, h.leaf+": "+h.from+" -> "+h.to)
-		}
-	}
-	return strings.Join(out, " and ")
-}
+// notModelledShown is how many fields are named unless all are asked for.
+const notModelledShown = 8
 
 // notModelled warns, in one line, of what the prediction does not understand.
 func (p *page) notModelled(ns []result.NotModelled) {
@@ -230,7 +160,7 @@ func (p *page) notModelled(ns []result.NotModelled) {
 			s += ": " + n.Why
 		}
 		if n.Decides {
-			s += " [may decide the outcome]"
+			s += " (may decide the outcome)"
 			decides = true
 		}
 		out = append(out, s)
@@ -240,5 +170,9 @@ func (p *page) notModelled(ns []result.NotModelled) {
 	if decides {
 		tint = yellow
 	}
-	p.row("not modelled", in(tint, strings.Join(slices.Compact(out), "; ")))
+	out = slices.Compact(out)
+	if n := len(out) - notModelledShown; n > 0 && !p.s.Verbose {
+		out = append(out[:notModelledShown], fmt.Sprintf("and %d more", n))
+	}
+	p.row("not modelled", in(tint, strings.Join(out, "; ")))
 }

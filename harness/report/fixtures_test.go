@@ -288,3 +288,54 @@ func suiteTraces(i int) (prediction, observed *trace.Trace) {
 	}
 	return nil, nil
 }
+
+// gallery is one plan of each kind that the recipe does not show.
+func gallery() []result.Plan {
+	expected := asPublished()
+	expected.Name, expected.Client, expected.Fault, expected.Verdict = "external-failover-invalid-port", "sleep in us-east1", "apply ../../fixtures/recipes/external-failover-invalid-port/", result.Pass
+	expected.Expectations = []result.Expectation{
+		exp("local first", result.Pass, "share of east 100% during [0s, 10s)", "east 100.0 % of 5", ""),
+		exp("does not fail over", result.Pass, "errors 100% after 10s", "5 errors in 5", ""),
+	}
+	missed := fixed()
+	missed.Name, missed.Verdict = "external-failover-fixed", result.Fail
+	missed.Expectations = []result.Expectation{exp("", result.Fail, "errors 0", "2 errors in 66", ""), exp("b", result.Pass, "x", "", "")}
+
+	partial := asPublished()
+	partial.Name, partial.Outcome, partial.Requests, partial.ClientErrors = "eu loses one of three", result.Partial, 200, 1
+	partial.Events = nil
+	for i := range 20 {
+		for _, c := range []string{"sleep-a", "sleep-b"} {
+			partial.Events = append(partial.Events,
+				result.Event{At: float64(10 + 5*i), Client: c, Upstream: "east", Address: "198.18.0.1:80", Event: trace.Ejected, Until: at(float64(12 + 5*i)), Cause: "gateway"},
+				result.Event{At: float64(12 + 5*i), Client: c, Upstream: "east", Address: "198.18.0.1:80", Event: trace.Returned})
+		}
+	}
+	partial.Events = append(partial.Events, result.Event{At: 111, Client: "sleep-a", Upstream: "east", Address: "198.18.0.2:80", Event: trace.Detected})
+	partial.NotModelled = []result.NotModelled{
+		{File: "dr.yaml", Line: 30, Field: "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy"},
+		{File: "dr.yaml", Line: 12, Field: "spec.trafficPolicy.tunnel", Decides: true, Why: "a tunnel changes who connects"},
+	}
+	partial.Phases = []result.Phase{{From: 0, To: 120, Requests: 200, Errors: 1, Share: map[string]float64{"east": 0.004, "west": 0.498, "north": 0.498}, Statuses: map[string]int{"0": 1, "200": 199}}}
+	partial.Counters["north"] = result.Counter{Attempts: 3}
+	partial.Causes = []result.Cause{{
+		Code: "no-outlier-detection", Field: "spec.trafficPolicy.outlierDetection", File: "dr.yaml", Line: 8, Default: "none", Message: "no outlierDetection: a failing endpoint is never taken out",
+		Fix: &result.Fix{Field: "spec.trafficPolicy.outlierDetection and spec.endpoints[0].locality", To: "{maxEjectionPercent: 100} and us-east1"},
+	}, {
+		Code: "threshold-not-reached", Field: "spec.trafficPolicy.outlierDetection.consecutive5xxErrors", File: "dr.yaml", Line: 9, Since: "Envoy 1.10",
+		Message: "consecutive5xxErrors 5: 8 failures were charged, and never 5 in a row on one host, so that nothing was ejected",
+		Fix:     &result.Fix{Field: "spec.trafficPolicy.outlierDetection.consecutive5xxErrors", From: "5", To: "1", Confirmed: true},
+	}}
+	cost := fixed()
+	cost.Name, cost.ClientErrors, cost.ReturnErrors, cost.ReturnAfter = "us-east1 loses locality us-east1 (3 endpoints)", 3, 2, at(30.8)
+	lost := asPublished()
+	lost.Name, lost.Outcome, lost.Causes = "us-east1 loses everything", result.TotalLoss, nil
+	rejected := result.Plan{Name: "us-east1 loses a", Outcome: result.Rejected, Verdict: result.Fail, Profile: profile131, Problems: []string{"DestinationRule default/a: baseEjectionTime must be at least 1ms", "second problem"}}
+	standing := noImpact()
+	standing.Causes = []result.Cause{{
+		Code: "endpoint-without-locality", Field: "spec.endpoints[1].locality", File: "se.yaml", Line: 14, Default: "none",
+		Message: "endpoint dynamodb.us-west-1.amazonaws.com has no locality: for a client in us-east1 it ranks with the other regions, priority 1",
+		Fix:     &result.Fix{Field: "spec.endpoints[1].locality", To: "us-east1", Confirmed: true},
+	}}
+	return []result.Plan{expected, missed, partial, cost, lost, rejected, standing, {Name: "nothing"}}
+}

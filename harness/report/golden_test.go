@@ -65,6 +65,8 @@ func TestPlan(t *testing.T) {
 	textGolden(t, "plan_published", func(w io.Writer, s report.Style) error { return report.Plan(w, s, []result.Plan{asPublished()}) })
 	textGolden(t, "plan_fixed", func(w io.Writer, s report.Style) error { return report.Plan(w, s, []result.Plan{fixed()}) })
 	textGolden(t, "plan_plain", func(w io.Writer, s report.Style) error { return report.Plan(w, s, plainYAML()) })
+	textGolden(t, "plan_gallery", func(w io.Writer, s report.Style) error { return report.Plan(w, s, gallery()) })
+	textGolden(t, "plan_expected", func(w io.Writer, s report.Style) error { return report.Plan(w, s, gallery()[:1]) })
 }
 
 func TestRuns(t *testing.T) {

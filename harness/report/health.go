@@ -79,9 +79,8 @@ func replay(t *trace.Trace, upstream int32) []state {
 	var es []event
 	there, ejected := map[int32]bool{}, map[int32]bool{}
 	for i := range t.Hosts {
-		h := &t.Hosts[i]
-		if h.Upstream == upstream {
-			es = append(es, event{h.At.Seconds(), 1, func() string { there[h.Index] = true; return "" }})
+		if h := &t.Hosts[i]; h.Upstream == upstream {
+			es = append(es, event{h.At.Seconds(), 1, func() string { there[int32(i)] = true; return "" }})
 		}
 	}
 	for i := range t.Steps {

@@ -143,7 +143,7 @@ func junitProperties(r *result.Run) []junitProperty {
 		{"envoy", r.Profile.Envoy},
 		{"profile", profile(r.Profile)},
 		{"seed", strconv.FormatUint(r.Seed, 10)},
-		{"scale", number(max(1, r.Scale))},
+		{"scale", number(scaleOr1(r.Scale))},
 		{"verdict", string(r.Verdict)},
 	}
 	ps = append(ps, junitProperty{"outcome", string(r.Outcome)}, junitProperty{"folder", r.Folder}, junitProperty{"replay", r.Replay})
@@ -212,7 +212,7 @@ func explained(r *result.Run) bool {
 
 // verdictWords is what happened to the clients, and the reason of the verdict.
 func verdictWords(r *result.Run) string {
-	im := impact{outcome: r.Outcome, requests: r.Requests, errors: r.ClientErrors, failoverAfter: r.FailoverAfter, scale: r.Scale}
+	im := runImpact(r)
 	s := im.text().String()
 	if r.Reason != "" {
 		s += "; " + r.Reason

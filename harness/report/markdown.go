@@ -13,7 +13,8 @@ import (
 // did not pass the reason, the fix and the command that plays it again.
 func Markdown(w io.Writer, runs []result.Run) error {
 	var b strings.Builder
-	b.WriteString("### faildrill: " + runSummary(runs).String() + "\n\n")
+	b.WriteString("### faildrill\n\n" + runSummary(runs).String() + "\n\n")
+	seen := seenCauses{}
 	m := matrixOf(runs)
 	if len(runs) > 0 {
 		b.WriteString(m.markdown())
@@ -21,7 +22,7 @@ func Markdown(w io.Writer, runs []result.Run) error {
 	for i := range runs {
 		r := &runs[i]
 		if r.Verdict != result.Pass && r.Verdict != result.Skip {
-			b.WriteString(markdownRun(r))
+			b.WriteString(markdownRun(r, seen))
 		}
 	}
 	if _, err := io.WriteString(w, b.String()); err != nil {
@@ -55,7 +56,7 @@ func (m *matrix) markdown() string {
 	return b.String()
 }
 
-func markdownRun(r *result.Run) string {
+func markdownRun(r *result.Run, seen seenCauses) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n#### %s %s on %s\n\n", markdownSigns[r.Verdict], inMarkdown(r.Scenario), inMarkdown(r.Backend))
 	item := func(s string) { b.WriteString("- " + inMarkdown(s) + "\n") }
@@ -70,15 +71,29 @@ func markdownRun(r *result.Run) string {
 	if r.Divergence != nil {
 		item(divergenceWords(r))
 	}
-	for i := range r.Causes {
-		c := &r.Causes[i]
-		item(c.Message + " (" + decidedBy(c).String() + ")")
-		if c.Fix != nil {
-			b.WriteString(fence("diff", diffLines(c)))
-		}
+	if before, ok := seen.add(r.Causes, r.Scenario+" on "+r.Backend); ok {
+		item("why, and the fix: as above, " + before)
+	} else {
+		b.WriteString(markdownCauses(r.Causes))
 	}
 	if r.Replay != "" {
 		b.WriteString(fence("sh", r.Replay))
+	}
+	return b.String()
+}
+
+func markdownCauses(cs []result.Cause) string {
+	var b strings.Builder
+	for i := range cs {
+		c := &cs[i]
+		b.WriteString("- " + inMarkdown(c.Message))
+		if by := decidedBy(c).String(); by != "" {
+			b.WriteString(" (" + inMarkdown(by) + ")")
+		}
+		b.WriteString("\n")
+		if c.Fix != nil {
+			b.WriteString(fence("diff", diffLines(c)))
+		}
 	}
 	return b.String()
 }

@@ -99,7 +99,7 @@ func checkXML(t *testing.T, what string, b []byte) {
 // checkOdd runs every report over results that are full of one odd text.
 func checkOdd(t *testing.T, odd string) {
 	t.Helper()
-	plans := append(plainYAML(), fixed())
+	plans := append(plainYAML(), gallery()...)
 	plans[0].Expectations = []result.Expectation{exp("a", result.Fail, "b", "c", "d")}
 	plans[1].NotModelled = []result.NotModelled{{File: "f", Line: 3, Field: "g", Why: "h", Decides: true}}
 	plans[2].Problems = []string{"x"}
@@ -117,26 +117,24 @@ func checkOdd(t *testing.T, odd string) {
 			tr.Steps[i].Kind = kinds[i] // the last one stays odd
 		}
 	}
-	for _, w := range []int{40, 100} {
-		for _, s := range []report.Style{{Width: w, Verbose: true}, {Width: w, Color: true, ASCII: true}} {
-			what := fmt.Sprintf("%.20q at width %d", odd, w)
-			var b bytes.Buffer
-			if err := report.Plan(&b, s, plans); err != nil {
-				t.Fatal(err)
-			}
-			if err := report.Runs(&b, s, runs, func(i int) (*trace.Trace, *trace.Trace) {
-				if i%4 != 0 {
-					return nil, nil
-				}
-				return traces[0], traces[1]
-			}); err != nil {
-				t.Fatal(err)
-			}
-			if err := report.Diagnostics(&b, s, []report.Diagnostic{{odd, 1, 2, odd, odd, odd, odd}}); err != nil {
-				t.Fatal(err)
-			}
-			checkText(t, what, b.String(), w)
+	for _, s := range []report.Style{{Width: 40, Verbose: true}, {Width: 100, Color: true, ASCII: true}} {
+		what := fmt.Sprintf("%.20q at width %d", odd, s.Width)
+		var b bytes.Buffer
+		if err := report.Plan(&b, s, plans); err != nil {
+			t.Fatal(err)
 		}
+		if err := report.Runs(&b, s, runs, func(i int) (*trace.Trace, *trace.Trace) {
+			if i%4 != 0 {
+				return nil, nil
+			}
+			return traces[0], traces[1]
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := report.Diagnostics(&b, s, []report.Diagnostic{{odd, 1, 2, odd, odd, odd, odd}}); err != nil {
+			t.Fatal(err)
+		}
+		checkText(t, what, b.String(), s.Width)
 	}
 	var x, md bytes.Buffer
 	if err := report.JUnit(&x, runs, startedAt); err != nil {

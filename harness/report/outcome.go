@@ -13,6 +13,7 @@ type impact struct {
 	errors        int
 	returnErrors  int
 	failoverAfter *float64
+	returnAfter   *float64
 	scale         float64 // 0 or 1: not scaled
 	problems      []string
 	expected      bool // the outcome is what the expectations say
@@ -36,7 +37,11 @@ func (im *impact) text() text {
 		if im.failoverAfter != nil {
 			t = t.add(" after " + moment(*im.failoverAfter, im.scale))
 		}
-		return t.add(im.cost())
+		t = t.add(im.cost())
+		if im.returnAfter != nil {
+			t = t.add(", back " + moment(*im.returnAfter, im.scale) + " after the heal")
+		}
+		return t
 	case result.Partial:
 		return in(bad, "FAILS OVER IN PART").add(lost())
 	case result.NeverFailsOver:
@@ -72,15 +77,20 @@ func (im *impact) cost() string {
 
 // moment writes a played time as the drill's own.
 func moment(played, scale float64) string {
-	if scale > 0 {
-		played *= scale
+	return seconds(played * scaleOr1(scale))
+}
+
+// scaleOr1 is a scale, of which 0 means that nothing was scaled.
+func scaleOr1(scale float64) float64 {
+	if scale <= 0 {
+		return 1
 	}
-	return seconds(played)
+	return scale
 }
 
 // faster says that a run was scaled; empty when it was not.
 func faster(scale float64) string {
-	if scale == 0 || scale == 1 {
+	if scaleOr1(scale) == 1 {
 		return ""
 	}
 	return number(scale) + " times as fast: 1 s played is " + number(scale) + " s of the drill"

@@ -50,13 +50,21 @@ func (p *page) block(first text, rest string, t text) {
 // Rows of details stand in two columns: what it is, and the thing.
 const (
 	indent     = "  "
-	labelWidth = 12
+	labelWidth = 14
 	hang       = len(indent) + labelWidth
 )
 
 // row writes a labelled paragraph.
 func (p *page) row(label string, t text) {
 	p.block(say(indent).paint(faint, pad(label, labelWidth)), strings.Repeat(" ", hang), t)
+}
+
+// list writes a labelled paragraph for each text.
+func (p *page) list(label string, tint paint, ss []string) {
+	for _, s := range ss {
+		p.row(label, in(tint, s))
+		label = ""
+	}
 }
 
 // copyable writes a path or a command, on a line of its own when it would have
@@ -87,8 +95,5 @@ func pad(s string, n int) string {
 
 // clock writes a time of a result as the drill's own seconds.
 func (p *page) clock(f float64) string {
-	if p.scale > 0 {
-		f *= p.scale
-	}
-	return strconv.FormatFloat(f, 'f', 1, 64)
+	return strconv.FormatFloat(f*scaleOr1(p.scale), 'f', 1, 64)
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -54,9 +53,14 @@ func planPasses(r *result.Plan) bool {
 func planHeadline(r *result.Plan) text {
 	im := impact{
 		outcome: r.Outcome, requests: r.Requests, errors: r.ClientErrors, returnErrors: r.ReturnErrors,
-		failoverAfter: r.FailoverAfter, problems: r.Problems, expected: planPasses(r) && !r.Outcome.Passes(),
+		failoverAfter: r.FailoverAfter, returnAfter: r.ReturnAfter, problems: r.Problems, expected: planPasses(r) && !r.Outcome.Passes(),
 	}
-	t := in(bold, r.Name).add(": ").then(im.text())
+	t := in(bold, r.Name).add(": ")
+	if o := im.text(); o != nil {
+		t = t.then(o)
+	} else {
+		t = t.add("no outcome")
+	}
 	t = t.then(headlineCause(r.Causes, r.Outcome))
 	if n := len(r.Expectations); n > 0 {
 		switch bad := missed(r.Expectations); {
@@ -98,38 +102,13 @@ func (p *page) planDetails(r *result.Plan, c common, seen seenCauses) {
 	if !strings.Contains(r.Name, " loses ") && (r.Client != "" || r.Fault != "") {
 		p.row("drill", say(strings.TrimPrefix(strings.Join([]string{r.Client, r.Fault}, ": "), ": ")))
 	}
-	for _, x := range r.Problems {
-		p.row("refused", in(red, x))
-	}
+	p.list("refused", red, r.Problems)
 	p.expectations(r.Expectations)
 	p.phases(r.Phases)
 	p.events(r.Events)
 	p.counters(r.Counters, r.Endpoints)
-	if before, ok := seen.add(r); ok {
-		p.row("why", say("as above: ").add(before))
-	} else {
-		p.causes(r.Causes)
-	}
+	p.causesOnce(r.Causes, r.Name, seen)
 	p.common(ofPlan(r).without(c))
-}
-
-// seenCauses is the drill that had the same causes, by their JSON.
-type seenCauses map[string]string
-
-// add returns the name of an earlier drill with the same causes and fixes.
-func (s seenCauses) add(r *result.Plan) (string, bool) {
-	if len(r.Causes) == 0 {
-		return "", false
-	}
-	b, err := json.Marshal(r.Causes)
-	if err != nil {
-		return "", false
-	}
-	before, ok := s[string(b)]
-	if !ok {
-		s[string(b)] = r.Name
-	}
-	return before, ok
 }
 
 // common is what many drills share.
@@ -142,7 +121,7 @@ type common struct {
 func (c common) empty() bool { return c.rules == "" && len(c.assumed)+len(c.notModelled) == 0 }
 
 func ofPlan(r *result.Plan) common {
-	return common{profile(r.Profile), r.Assumed, r.NotModelled}
+	return common{rules(r.Profile, r.Seed), r.Assumed, r.NotModelled}
 }
 
 // commonOf is what all plans say; nothing when there is only one.

@@ -18,6 +18,7 @@ import (
 // with a scale are shown as the drill's own.
 func Runs(w io.Writer, s Style, runs []result.Run, timelines func(i int) (prediction, observed *trace.Trace)) error {
 	p := newPage(s)
+	seen := seenCauses{}
 	detailed := false
 	for i := range runs {
 		r := &runs[i]
@@ -27,7 +28,7 @@ func Runs(w io.Writer, s Style, runs []result.Run, timelines func(i int) (predic
 		}
 		p.para("", "    ", p.runHeadline(r, more))
 		if more {
-			p.runDetails(r, tracesOf(timelines, i))
+			p.runDetails(r, tracesOf(timelines, i), seen)
 		}
 		detailed = more
 	}
@@ -80,10 +81,7 @@ func word(v result.Verdict) text {
 
 func (p *page) runHeadline(r *result.Run, detailed bool) text {
 	t := p.tick(r.Verdict).add(" ").then(word(r.Verdict)).add("  ").paint(bold, r.Scenario).add(" on " + r.Backend)
-	im := impact{
-		outcome: r.Outcome, requests: r.Requests, errors: r.ClientErrors, failoverAfter: r.FailoverAfter, scale: r.Scale,
-		expected: r.Verdict == result.Pass && !r.Outcome.Passes(),
-	}
+	im := runImpact(r)
 	if o := im.text(); o != nil {
 		t = t.add(": ").then(o)
 		if im.expected {
@@ -104,7 +102,14 @@ func (p *page) runHeadline(r *result.Run, detailed bool) text {
 	return t
 }
 
-func (p *page) runDetails(r *result.Run, tl Timeline) {
+func runImpact(r *result.Run) impact {
+	return impact{
+		outcome: r.Outcome, requests: r.Requests, errors: r.ClientErrors, failoverAfter: r.FailoverAfter, returnAfter: r.ReturnAfter,
+		scale: r.Scale, expected: r.Verdict == result.Pass && !r.Outcome.Passes(),
+	}
+}
+
+func (p *page) runDetails(r *result.Run, tl Timeline, seen seenCauses) {
 	p.blank()
 	p.scale = r.Scale
 	if f := faster(r.Scale); f != "" {
@@ -112,20 +117,14 @@ func (p *page) runDetails(r *result.Run, tl Timeline) {
 	}
 	p.expectations(r.Expectations)
 	p.divergence(r)
-	for i, d := range r.ConfigDifferences {
-		label := "differences"
-		if i > 0 {
-			label = ""
-		}
-		p.row(label, say(d))
-	}
+	p.list("differences", plain, r.ConfigDifferences)
 	p.runTimeline(r, &tl)
 	p.phases(r.Phases)
 	p.events(r.Events)
 	p.counters(r.Counters, r.Endpoints)
-	p.causes(r.Causes)
+	p.causesOnce(r.Causes, r.Scenario+" on "+r.Backend, seen)
 	p.notModelled(r.NotModelled)
-	p.row("rules of", say(profile(r.Profile)+fmt.Sprintf("; seed %d", r.Seed)))
+	p.row("rules of", say(rules(r.Profile, r.Seed)))
 	if r.Folder != "" {
 		p.copyable("folder", r.Folder)
 	}
@@ -141,7 +140,7 @@ func (p *page) runTimeline(r *result.Run, tl *Timeline) {
 		return
 	}
 	if r.Divergence != nil {
-		at := r.Divergence.At * max(1, r.Scale)
+		at := r.Divergence.At * scaleOr1(r.Scale)
 		tl.diverged = &at
 	}
 	p.blank()

@@ -46,4 +46,4 @@ const (
 )
 
 // upstreamPaints tell upstreams apart, in the order of the run.
-var upstreamPaints = []paint{cyan, blue, magenta, green, yellow}
+var upstreamPaints = []paint{cyan, magenta, blue, plain}

@@ -87,7 +87,7 @@ func longestWord(cs []cell) int {
 	longest, n := 0, 0
 	for _, c := range cs {
 		n += c.w
-		if c.r == ' ' {
+		if c.breaks() {
 			n = 0
 		}
 		longest = max(longest, n)
@@ -160,7 +160,7 @@ func (t *table) lines(row [][]cell, widths []int) [][]cell {
 func blanks(n int) []cell {
 	cs := make([]cell, max(0, n))
 	for i := range cs {
-		cs[i] = cell{' ', 1, plain}
+		cs[i] = cell{r: ' ', w: 1}
 	}
 	return cs
 }

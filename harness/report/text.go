@@ -28,9 +28,10 @@ func (t text) then(o text) text             { return append(t, o...) }
 
 // cell is one character on the screen.
 type cell struct {
-	r rune
-	w int // columns: 0 for combining marks, 2 for wide characters
-	p paint
+	r     rune
+	w     int // columns: 0 for combining marks, 2 for wide characters
+	p     paint
+	glued bool // a space at which no line breaks: the one of 10 %
 }
 
 // cells makes the text harmless: line breaks become spaces, and characters
@@ -40,11 +41,26 @@ func (t text) cells(ascii bool) []cell {
 	for _, s := range t {
 		for _, r := range s.s {
 			r = harmless(r, ascii)
-			out = append(out, cell{r, columns(r), s.p})
+			out = append(out, cell{r: r, w: columns(r), p: s.p})
 		}
 	}
+	glue(out)
 	return out
 }
+
+// glue marks the spaces between a figure and its unit.
+func glue(cs []cell) {
+	for i := 1; i+1 < len(cs); i++ {
+		if cs[i].r != ' ' || cs[i-1].r < '0' || cs[i-1].r > '9' {
+			continue
+		}
+		unit := cs[i+1].r
+		cs[i].glued = unit == '%' || unit == 's' && (i+2 == len(cs) || !unicode.IsLetter(cs[i+2].r))
+	}
+}
+
+// breaks reports whether a line may end at the cell.
+func (c *cell) breaks() bool { return c.r == ' ' && !c.glued }
 
 func harmless(r rune, ascii bool) rune {
 	switch {
@@ -111,8 +127,8 @@ func wrap(cs []cell, first, rest int) [][]cell {
 			return append(lines, cs)
 		}
 		cut := n
-		if cs[n].r != ' ' {
-			for cut > 0 && cs[cut-1].r != ' ' {
+		if !cs[n].breaks() {
+			for cut > 0 && !cs[cut-1].breaks() {
 				cut--
 			}
 			if cut == 0 {

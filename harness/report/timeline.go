@@ -54,12 +54,7 @@ func (t *Timeline) groups() []named {
 }
 
 // scaleOf is what the times of a trace are multiplied by.
-func scaleOf(t *trace.Trace) float64 {
-	if t.Run.Scale <= 0 {
-		return 1
-	}
-	return t.Run.Scale
-}
+func scaleOf(t *trace.Trace) float64 { return scaleOr1(t.Run.Scale) }
 
 // upstreamsShown is the most lanes of one kind: more say nothing to the eye.
 const upstreamsShown = 10

@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/faildrill/faildrill/harness/trace"
 )
@@ -76,34 +77,31 @@ func (tr *traffic) anyAnswered(u int) bool {
 }
 
 // bars draws how many of each column's requests are counted in n.
-func (tr *traffic) bars(n []int, s Style, used legend) string {
-	out := make([]rune, len(n))
+func (tr *traffic) bars(n []int, tint paint, s Style, used legend) text {
+	var out text
 	for c := range n {
 		from := tr.filled[c]
-		if from < 0 {
-			out[c] = ' '
+		switch {
+		case from < 0:
 			used["idle"] = true
-			continue
+			out = out.add(" ")
+		case n[from] == 0:
+			used["share"] = true
+			out = out.paint(faint, s.pick("·", "."))
+		default:
+			used["share"] = true
+			out = out.paint(tint, level(n[from], tr.total[from], s))
 		}
-		out[c] = level(n[from], tr.total[from], s)
-		used["share"] = true
 	}
-	return string(out)
+	return out
 }
 
-// level is a bar for n of so many: full only for all, a dot only for none.
-func level(n, of int, s Style) rune {
-	switch {
-	case n == 0:
-		return []rune(s.pick("·", "."))[0]
-	case n == of && s.ASCII:
-		return '#'
-	case n == of:
-		return '█'
+// level is a bar for n of so many: full only for all.
+func level(n, of int, s Style) string {
+	if n == of {
+		return s.pick("█", "#")
 	}
 	f := float64(n) / float64(of)
-	if s.ASCII {
-		return rune("123456789"[min(8, int(math.Round(f*10))-min(1, int(math.Round(f*10))))])
-	}
-	return []rune("▁▂▃▄▅▆▇")[min(6, int(f*7))]
+	bar, tenth := int(f*7), int(math.Round(f*10))
+	return s.pick(string([]rune("▁▂▃▄▅▆▇")[min(6, bar)]), strconv.Itoa(min(9, max(1, tenth))))
 }

@@ -87,6 +87,11 @@ func profile(p result.Profile) string {
 	return strings.Trim(half("Istio", p.Istio, string(p.IstioMark))+", "+half("Envoy", p.Envoy, string(p.EnvoyMark)), ", ")
 }
 
+// rules is the profile and the seed.
+func rules(p result.Profile, seed uint64) string {
+	return strings.TrimPrefix(profile(p)+"; seed "+strconv.FormatUint(seed, 10), "; ")
+}
+
 // place is file:line, or less when less is known.
 func place(file string, line int) string {
 	if file == "" || line <= 0 {
