@@ -94,25 +94,14 @@ func replay(t *trace.Trace, upstream int32) []state {
 		if t.UpstreamOf(c.Host) != upstream {
 			continue
 		}
-		es = append(es, event{c.At.Seconds(), 2, func() string {
-			switch c.Event {
-			case trace.Ejected:
-				ejected[c.Host] = true
-			case trace.Returned:
-				delete(ejected, c.Host)
-				return c.Event
-			case trace.OverflowEvent:
-				return c.Event
-			}
-			return ""
-		}})
+		es = append(es, event{c.At.Seconds(), 2, func() string { return changed(c, ejected) }})
 	}
 	for i := range t.Endpoints {
 		es = append(es, event{t.Endpoints[i].At.Seconds(), 3, func() string { listed(t, &t.Endpoints[i], upstream, there, ejected); return "" }})
 	}
 	slices.SortStableFunc(es, func(a, b event) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.order, b.order)) })
 	var out []state
-	any := false
+	some := false
 	for _, e := range es {
 		m := state{at: e.at, mark: e.do()}
 		m.hosts = len(there)
@@ -121,13 +110,27 @@ func replay(t *trace.Trace, upstream int32) []state {
 				m.ejected++
 			}
 		}
-		any = any || m.hosts > 0
+		some = some || m.hosts > 0
 		out = append(out, m)
 	}
-	if !any {
+	if !some {
 		return nil
 	}
 	return out
+}
+
+// changed applies a change of an endpoint, and returns the mark that it leaves.
+func changed(c trace.Change, ejected map[int32]bool) string {
+	switch c.Event {
+	case trace.Ejected:
+		ejected[c.Host] = true
+	case trace.Returned:
+		delete(ejected, c.Host)
+		return c.Event
+	case trace.OverflowEvent:
+		return c.Event
+	}
+	return ""
 }
 
 // rebuilt applies a configuration step: a cluster that was built anew during
