@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -79,12 +82,15 @@ func (p *player) lookConfig(config int) string {
 					continue
 				}
 				known[h.Address] = true
-				if !errors.Is(p.knock(h.Address), syscall.ECONNREFUSED) {
-					return ""
-				}
-				seen = append(seen, h.Address+" refused a connect")
 			}
 		}
+	}
+	dead := slices.Sorted(maps.Keys(known))
+	if !p.knock(dead, refused) {
+		return ""
+	}
+	for _, a := range dead {
+		seen = append(seen, a+" refused a connect")
 	}
 	return strings.Join(seen, "; ")
 }
@@ -92,22 +98,19 @@ func (p *player) lookConfig(config int) string {
 // lookDead sees that connects fail the way the fault says, on every address.
 func (p *player) lookDead(f *schedule.Fault) string {
 	addresses := p.net.addresses(f.Upstream, f.Port)
-	for _, a := range addresses {
-		err := p.knock(a)
-		switch {
-		case f.Behaviour == schedule.Refuse && !errors.Is(err, syscall.ECONNREFUSED):
-			return ""
-		case f.Behaviour == schedule.Blackhole && !errors.Is(err, context.DeadlineExceeded):
-			return ""
-		}
-	}
 	if len(addresses) == 0 {
 		return ""
 	}
 	if f.Behaviour == schedule.Refuse {
-		return "ECONNREFUSED from " + strings.Join(addresses, ", ")
+		if p.knock(addresses, refused) {
+			return "ECONNREFUSED from " + strings.Join(addresses, ", ")
+		}
+		return ""
 	}
-	return fmt.Sprintf("no answer within %v from %s", silence, strings.Join(addresses, ", "))
+	if p.knock(addresses, unanswered) {
+		return fmt.Sprintf("no answer within %v from %s", silence, strings.Join(addresses, ", "))
+	}
+	return ""
 }
 
 // lookHeal sees that the fault is gone, and that connects succeed unless
@@ -123,10 +126,8 @@ func (p *player) lookHeal(step int) string {
 		return name + " has it no more"
 	}
 	addresses := p.net.addresses(f.Upstream, f.Port)
-	for _, a := range addresses {
-		if p.knock(a) != nil {
-			return ""
-		}
+	if !p.knock(addresses, answered) {
+		return ""
 	}
 	return "a connect succeeded to " + strings.Join(addresses, ", ")
 }
@@ -141,16 +142,29 @@ func (p *player) deadOtherwise(upstream int32) bool {
 	return false
 }
 
-// knock connects to an address of the schedule, and says what came of it.
-func (p *player) knock(address string) error {
+// What a connect can come to.
+func refused(err error) bool    { return errors.Is(err, syscall.ECONNREFUSED) }
+func unanswered(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+func answered(err error) bool   { return err == nil }
+
+// knock connects to addresses of the schedule, all at once, and reports whether
+// each came to what is wanted.
+func (p *player) knock(addresses []string, wanted func(error) bool) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), silence)
 	defer cancel()
-	nc, err := p.net.dial(ctx, address)
-	if err != nil {
-		return err
+	var knocking sync.WaitGroup
+	var failed atomic.Bool
+	for _, a := range addresses {
+		knocking.Go(func() {
+			nc, err := p.net.dial(ctx, a)
+			if !wanted(err) {
+				failed.Store(true)
+			}
+			if err == nil {
+				nc.Close()
+			}
+		})
 	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	return nc.Close()
+	knocking.Wait()
+	return !failed.Load()
 }
