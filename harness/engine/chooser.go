@@ -80,16 +80,16 @@ func (c *Chooser) Uniform(d Draw, n uint64) uint64 {
 	return c.bits(d) % n
 }
 
-// Tie answers a question that Envoy does not leave to chance but to something
-// that nobody can see, such as the order of a hash table: what was observed, or
-// else the first.
-func (c *Chooser) Tie(q Question) uint64 {
+// Observed answers a question that Envoy does not draw a number for, because
+// something that nobody can see decides (the order of a hash table) or because
+// an earlier draw does: what was observed, or else the given answer.
+func (c *Chooser) Observed(q Question, otherwise uint64) uint64 {
 	if c.guide != nil {
 		if a, ok := c.guide.Answer(q); ok {
 			return a
 		}
 	}
-	return 0
+	return otherwise
 }
 
 // bits is splitmix64: a counter, mixed.

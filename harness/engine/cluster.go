@@ -74,6 +74,10 @@ type delivery struct {
 	out   []bool // by position in the level
 }
 
+func (d delivery) same(o delivery) bool {
+	return d.at == o.at && d.level == o.level && slices.Equal(d.out, o.out)
+}
+
 // longAgo is before any drill, so that the first update is always delivered at once.
 const longAgo = -1 << 62
 
@@ -117,7 +121,7 @@ func NewCluster(cfg *xds.Cluster, rules xds.Rules, hosts []Host, delays Delays, 
 		c.watched = true
 		c.detector = outlier.New(*cfg.OutlierDetection, rules, len(hosts), now)
 	}
-	c.workers.init(c, ch.Uniform(DrawSeed, 1<<62))
+	c.workers.init(c, ch)
 	return c
 }
 
@@ -205,7 +209,7 @@ func (c *Cluster) step(at int64, ch *Chooser, tell func(Change)) {
 	for i, u := range c.updates {
 		if u.at == at {
 			c.updates = append(c.updates[:i], c.updates[i+1:]...)
-			c.apply(u, at, tell)
+			c.apply(u, at, ch, tell)
 			return
 		}
 	}
@@ -219,7 +223,7 @@ func (c *Cluster) step(at int64, ch *Chooser, tell func(Change)) {
 	for p := range c.merge {
 		if c.merge[p].timer == at {
 			c.merge[p] = merge{last: at}
-			c.deliver(p, at, tell)
+			c.deliver(p, at, ch, tell)
 			return
 		}
 	}
@@ -232,13 +236,13 @@ func (c *Cluster) step(at int64, ch *Chooser, tell func(Change)) {
 func (c *Cluster) tick(at int64, ch *Chooser, tell func(Change)) {
 	back := c.detector.Returning(nil)
 	if n := len(back); n > 1 {
-		first := ch.Tie(Question{Draw: DrawReturn, N: uint64(n), Hosts: back})
+		first := ch.Observed(Question{Draw: DrawReturn, N: uint64(n), Hosts: back}, 0)
 		back[0], back[first] = back[first], back[0]
 	}
 	early := c.detector.MayDecayEarly() && ch.Uniform(DrawDecay, 2) == 0
 	c.detector.OnInterval(back, early, func(h int32) {
 		tell(Change{At: at, Kind: HostReturned, Host: h})
-		c.healthChanged(at, tell)
+		c.healthChanged(at, ch, tell)
 	})
 }
 
@@ -266,7 +270,7 @@ func (c *Cluster) decide(p post, at int64, ch *Chooser, tell func(Change)) {
 	switch c.detector.Detected(at, p.host, p.typ, sample) {
 	case outlier.Ejected:
 		tell(Change{At: at, Kind: HostEjected, Host: p.host, Type: p.typ, Until: c.detector.ReturnTick(p.host)})
-		c.healthChanged(at, tell)
+		c.healthChanged(at, ch, tell)
 	case outlier.Overflow:
 		tell(Change{At: at, Kind: EjectionOverflow, Host: p.host, Type: p.typ})
 	case outlier.Unenforced:
@@ -278,14 +282,14 @@ func (c *Cluster) decide(p post, at int64, ch *Chooser, tell func(Change)) {
 // healthChanged rebuilds every priority. Each is delivered to the workers now,
 // or, within the merge window of the last delivery, when a window has passed
 // from now; later changes ride along (cluster_manager_impl.cc, scheduleUpdate).
-func (c *Cluster) healthChanged(at int64, tell func(Change)) {
+func (c *Cluster) healthChanged(at int64, ch *Chooser, tell func(Change)) {
 	w := int64(c.cfg.UpdateMergeWindow)
 	for p := range c.merge {
 		m := &c.merge[p]
 		switch {
 		case w == 0 || wholeMillis(at-m.last) > wholeMillis(w):
 			*m = merge{last: at}
-			c.deliver(p, at, tell)
+			c.deliver(p, at, ch, tell)
 		case m.timer == 0:
 			m.timer = at + w
 		}
@@ -295,21 +299,21 @@ func (c *Cluster) healthChanged(at int64, tell func(Change)) {
 func wholeMillis(d int64) int64 { return d / 1_000_000 }
 
 // deliver posts the level's health, as it is now, to the workers.
-func (c *Cluster) deliver(p int, at int64, tell func(Change)) {
+func (c *Cluster) deliver(p int, at int64, ch *Chooser, tell func(Change)) {
 	out := make([]bool, len(c.levels[p]))
 	for i, h := range c.levels[p] {
 		out[i] = c.Ejected(h)
 	}
 	u := delivery{at + c.delays.ToWorker, p, out}
 	if c.delays.ToWorker == 0 {
-		c.apply(u, at, tell)
+		c.apply(u, at, ch, tell)
 		return
 	}
 	c.updates = append(c.updates, u)
 }
 
-func (c *Cluster) apply(u delivery, at int64, tell func(Change)) {
-	if c.workers.update(c, u.level, u.out) {
+func (c *Cluster) apply(u delivery, at int64, ch *Chooser, tell func(Change)) {
+	if c.workers.update(c, u.level, u.out, ch) {
 		tell(Change{At: at, Kind: LoadChanged})
 	}
 }
@@ -345,5 +349,5 @@ func status(h xds.Health) string {
 // do next goes: hosts out, counters, ticks, and what is on its way.
 func (c *Cluster) Same(o *Cluster) bool {
 	return c.cfg == o.cfg && c.detector.Equal(&o.detector) && slices.Equal(c.merge, o.merge) && slices.Equal(c.posts, o.posts) &&
-		len(c.updates) == len(o.updates) && slices.Equal(c.active, o.active) && c.workers.same(&o.workers)
+		slices.EqualFunc(c.updates, o.updates, delivery.same) && slices.Equal(c.active, o.active) && c.workers.same(&o.workers)
 }

@@ -33,14 +33,14 @@ func (c *Cluster) pickOnce(ch *Chooser) int32 {
 	if len(w.levels) == 0 {
 		return NoHost
 	}
-	r := uint32(ch.Next(Question{Draw: DrawLevel, N: 100, Loads: &w.loads})) + 1
-	p, degraded := w.loads.Choose(r)
+	draw := ch.Next(Question{Draw: DrawLevel, N: 100, Loads: &w.loads})
+	p, degraded := w.loads.Choose(uint32(draw) + 1)
 	l := &w.levels[p]
 	s := c.sourceOf(l, w.loads.Panic(p), degraded, ch)
 	if len(s.hosts) == 0 {
 		return NoHost
 	}
-	return s.hosts[c.indexIn(s, ch)]
+	return s.hosts[c.indexIn(s, draw, ch)]
 }
 
 // sourceOf is the list that a pick at the level chooses from.
@@ -79,8 +79,8 @@ func (c *Cluster) groupOf(l *level, k int, ch *Chooser) int {
 	return l.sched[k].Pick(func(i int) float64 { return l.weight[k][i] })
 }
 
-// indexIn asks the balancer for a position in the list.
-func (c *Cluster) indexIn(s *source, ch *Chooser) int {
+// indexIn asks the balancer for a position in the list; draw is what chose the level.
+func (c *Cluster) indexIn(s *source, draw uint64, ch *Chooser) int {
 	n := len(s.hosts)
 	q := Question{Draw: DrawHost, N: uint64(n), Hosts: s.hosts}
 	if !s.equal && c.cfg.LBPolicy != xds.Random {
@@ -93,6 +93,9 @@ func (c *Cluster) indexIn(s *source, ch *Chooser) int {
 	case xds.RoundRobin:
 		c.align(s, q, ch)
 		return s.rr.Pick(n)
+	case xds.Random:
+		// One number serves both: the level had its remainder by 100.
+		return lb.Random(n, ch.Observed(q, draw+100*(ch.bits(DrawHost)>>8)))
 	}
 	return lb.Random(n, ch.Next(q))
 }
@@ -140,7 +143,7 @@ func (c *Cluster) scheduled(s *source, q Question, ch *Chooser) int {
 		for i := range ws {
 			ws[i] = weight(i)
 		}
-		s.edf = lb.NewEDF(ws, int(c.workers.seed%scheduleStarts))
+		s.edf = lb.NewEDF(ws, scheduleStart(c, c.workers.seed))
 	}
 	return s.edf.Pick(weight)
 }

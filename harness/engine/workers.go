@@ -55,15 +55,15 @@ func (s *source) clone() source {
 	return c
 }
 
-func (w *workers) init(c *Cluster, seed uint64) {
-	w.seed = seed
+func (w *workers) init(c *Cluster, ch *Chooser) {
+	w.seed = ch.Uniform(DrawSeed, 1<<62)
 	w.levels = make([]level, len(c.levels))
 	w.counts = make([]priority.Level, len(c.levels))
 	for p := range c.levels {
 		if c.cfg.LocalityWeighted {
 			w.levels[p].groups = groupsOf(c, p)
 		}
-		w.update(c, p, make([]bool, len(c.levels[p])))
+		w.update(c, p, make([]bool, len(c.levels[p])), ch)
 	}
 }
 
@@ -82,21 +82,20 @@ func (w *workers) clone() workers {
 	return d
 }
 
-// same reports whether two workers would make the same picks from the same draws.
+// same reports whether two workers would make the same picks from the same
+// draws. Schedules of unequal weight are not compared: an acceptor takes from
+// them whatever was observed.
 func (w *workers) same(o *workers) bool {
-	if !w.loads.Equal(&o.loads) || len(w.levels) != len(o.levels) {
-		return false
-	}
-	eq := func(a, b *source) bool {
-		return slices.Equal(a.hosts, b.hosts) && a.seeded == b.seeded && a.known == b.known && a.rr == b.rr
-	}
-	for p := range w.levels {
-		a, b := &w.levels[p], &o.levels[p]
-		if !eq(&a.all, &b.all) || !eq(&a.healthy, &b.healthy) || !eq(&a.degraded, &b.degraded) {
-			return false
-		}
-	}
-	return true
+	return w.loads.Equal(&o.loads) && slices.EqualFunc(w.levels, o.levels, func(a, b level) bool {
+		return a.all.same(&b.all) && a.healthy.same(&b.healthy) && a.degraded.same(&b.degraded) &&
+			slices.EqualFunc(a.groups, b.groups, func(a, b group) bool {
+				return a.eligible[0].same(&b.eligible[0]) && a.eligible[1].same(&b.eligible[1])
+			})
+	})
+}
+
+func (s *source) same(o *source) bool {
+	return slices.Equal(s.hosts, o.hosts) && s.seeded == o.seeded && s.known == o.known && s.rr == o.rr
 }
 
 // groupsOf are the localities of one priority with their weights.
@@ -128,7 +127,7 @@ func groupsOf(c *Cluster, p int) []group {
 
 // update takes the snapshot of one priority; out says which of its hosts are
 // ejected. It reports whether the loads changed.
-func (w *workers) update(c *Cluster, p int, out []bool) bool {
+func (w *workers) update(c *Cluster, p int, out []bool, ch *Chooser) bool {
 	l := &w.levels[p]
 	ejected := func(i int) bool { return out[i] }
 	hosts := c.levels[p]
@@ -141,14 +140,16 @@ func (w *workers) update(c *Cluster, p int, out []bool) bool {
 			l.excluded++
 		}
 	}
-	w.updateGroups(c, l, hosts, out)
+	w.updateGroups(c, l, hosts, out, ch)
 	w.counts[p] = priority.Level{Hosts: len(hosts), Healthy: len(l.healthy.hosts), Degraded: len(l.degraded.hosts), Excluded: l.excluded}
 	old := w.loads.Clone()
 	w.loads.Compute(w.counts, c.cfg.OverprovisioningFactor, c.cfg.HealthyPanicThreshold)
 	return !old.Equal(&w.loads)
 }
 
-func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, out []bool) {
+// updateGroups counts the localities anew. Their schedules start at a place of
+// their own at every update.
+func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, out []bool, ch *Chooser) {
 	if len(l.groups) == 0 {
 		return
 	}
@@ -177,14 +178,19 @@ func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, out []bool) 
 		l.weight[k] = locality.Effective(counts[k], c.cfg.OverprovisioningFactor)
 		l.sched[k] = nil
 		if l.weight[k] != nil {
-			l.sched[k] = lb.NewEDF(l.weight[k], int(w.seed%scheduleStarts))
+			l.sched[k] = lb.NewEDF(l.weight[k], scheduleStart(c, ch.Uniform(DrawSeed, 1<<62)))
 		}
 	}
 }
 
-// scheduleStarts is how many different starts a schedule can have here. Envoy's
-// start is any number of picks; the long-run shares do not depend on it.
-const scheduleStarts = 61
+// scheduleStart is how many picks a new schedule starts after: any number,
+// since Envoy 1.30; before, none.
+func scheduleStart(c *Cluster, seed uint64) uint32 {
+	if !c.rules.SchedulerRandomStart {
+		return 0
+	}
+	return uint32(seed % 429496729)
+}
 
 // set makes the list of those hosts that are in it. The counter of round robin
 // survives; the schedule of unequal weights does not.

@@ -1,6 +1,9 @@
 package lb
 
-import "container/heap"
+import (
+	"container/heap"
+	"math"
+)
 
 // EDF schedules entries of unequal weight, earliest deadline first: an entry is
 // due 1/weight after it was put in, ties go to the one that was put in first,
@@ -36,17 +39,28 @@ func (h *edfHeap) Pop() any {
 }
 
 // NewEDF builds a schedule over the entries whose weight is above 0, as it
-// stands after skip picks; skip is the balancer's random start.
-func NewEDF(weights []float64, skip int) *EDF {
+// stands after so many picks; that is the balancer's random start. All but the
+// last few picks are skipped in closed form: an entry had at least its share of
+// them, rounded down (edf_scheduler.h, createWithPicks).
+func NewEDF(weights []float64, picks uint32) *EDF {
 	e := &EDF{heap: make(edfHeap, 0, len(weights))}
+	sum := 0.0
+	for _, w := range weights {
+		sum += w
+	}
+	left := picks
 	for i, w := range weights {
-		if w > 0 {
-			e.heap = append(e.heap, edfEntry{deadline: 1 / w, order: e.order, index: int32(i)})
-			e.order++
+		if w <= 0 {
+			continue
 		}
+		had := math.Floor(float64(picks) * w / sum)
+		left -= uint32(had)
+		e.now = max(e.now, had/w)
+		e.heap = append(e.heap, edfEntry{deadline: (had + 1) / w, order: e.order, index: int32(i)})
+		e.order++
 	}
 	heap.Init(&e.heap)
-	for range skip {
+	for range left {
 		e.Pick(func(i int) float64 { return weights[i] })
 	}
 	return e

@@ -7,7 +7,7 @@
 //	i := rr.Pick(n)
 //	i = lb.LeastRequest(n, d1, d2, func(i int) uint32 { return active[i] })
 //	i = lb.Random(n, d)
-//	e := lb.NewEDF(weights, skip); i = e.Pick(weight)      // unequal weights
+//	e := lb.NewEDF(weights, picks); i = e.Pick(weight)     // unequal weights
 //
 // Rules: Envoy's documentation, "Supported load balancers"; round_robin_lb.h,
 // least_request_lb.cc, random_lb.cc and edf_scheduler.h below
@@ -65,5 +65,6 @@ func LeastRequest(n int, first, second uint64, active func(i int) uint32) int {
 	return a
 }
 
-// Random takes any host; weights are ignored.
+// Random takes any host; weights are ignored. The draw is the one that chose
+// the priority, so that the two are correlated.
 func Random(n int, draw uint64) int { return int(draw % uint64(n)) }
