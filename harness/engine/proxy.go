@@ -59,9 +59,11 @@ type proxy struct {
 type clusterState struct {
 	*Cluster
 	pools   []pool.Pool
+	drains  []uint32 // how often the connections of a host were drained
 	use     pool.Use
 	retries uint32 // that hold the retry breaker
 	client  int32
+	retired bool // replaced or removed: what is in flight ends, nothing is charged
 }
 
 // configure takes a configuration. A cluster with any byte changed is built
@@ -80,6 +82,9 @@ func (w *world) configure(client int32, cfg *xds.Config, now int64) {
 		}
 		p.clusters[c.Name] = w.construct(client, c, now)
 	}
+	for name, o := range old {
+		o.retired = p.clusters[name] != o
+	}
 }
 
 func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState {
@@ -90,6 +95,7 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 	cs := &clusterState{
 		Cluster: NewCluster(c, w.s.Profile.Rules, hosts, w.delays, now, &w.ch),
 		pools:   make([]pool.Pool, len(hosts)),
+		drains:  make([]uint32, len(hosts)),
 		client:  client,
 	}
 	w.tr.Add(cs.load(now))
@@ -125,6 +131,9 @@ func (c *clusterState) load(now int64) trace.Load {
 
 // advance lets the cluster do what is due, and records it.
 func (w *world) advance(c *clusterState) {
+	if c.retired {
+		return
+	}
 	c.Advance(w.now, &w.ch, func(ch Change) { w.changed(c, ch) })
 }
 
@@ -140,6 +149,7 @@ func (w *world) changed(c *clusterState, ch Change) {
 	case HostEjected:
 		e.Event, e.Cause, e.Until = trace.Ejected, ch.Type.String(), trace.Sec(ch.Until)
 		c.pools[ch.Host].CloseIdle(&c.use)
+		c.drains[ch.Host]++
 	case HostReturned:
 		e.Event = trace.Returned
 	case EjectionOverflow:

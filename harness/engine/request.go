@@ -25,7 +25,8 @@ type request struct {
 
 	attempts int32
 	host     int32
-	at       int64 // when the attempt's host was picked
+	at       int64  // when the attempt's host was picked
+	drains   uint32 // of the host, when the attempt got its connection
 	stage    stage
 	answer   answer
 }
@@ -94,13 +95,20 @@ func (w *world) send(client, n int32) {
 	w.attempt(i)
 }
 
+// after sets a timer of the request, or of its current attempt.
 func (w *world) after(d int64, k eventKind, i int32, r *request) {
-	w.q.Push(w.now+d, event{kind: k, i: i, gen: r.gen})
+	w.q.Push(w.now+d, event{kind: k, i: i, gen: r.gen, attempt: r.attempts})
 }
 
 // attempt picks a host and gets a connection to it.
 func (w *world) attempt(i int32) {
 	r := &w.reqs[i]
+	w.lookUp(r)
+	if r.c == nil {
+		r.flags |= trace.FlagUH
+		w.end(i, r, 503, NoHost, "")
+		return
+	}
 	w.advance(r.c)
 	h := r.c.Pick(r.tried, r.route.Retry, &w.ch)
 	r.attempts++
@@ -125,6 +133,17 @@ func (w *world) attempt(i int32) {
 	case pool.Refused:
 		w.overflow(i, r)
 	}
+}
+
+// lookUp finds the cluster again for a retry: it may have been replaced, and
+// then no host of the new one was tried, or have gone.
+func (w *world) lookUp(r *request) {
+	c := w.proxies[r.client].clusters[r.route.Cluster]
+	if c == r.c {
+		return
+	}
+	w.holdRetry(r, false)
+	r.c, r.tried = c, r.tried[:0]
 }
 
 // overflow is a circuit breaker's answer: never retried, never charged.
@@ -165,8 +184,23 @@ func (w *world) connected(c *clusterState, h, conn int32) {
 		w.connectFailed(c, h, conn, trace.Refused)
 		return
 	}
-	if i, ok := c.pools[h].Connected(conn, &c.use); ok {
-		w.attach(i)
+	i, ok := c.pools[h].Connected(conn, &c.use)
+	w.ready(c, h, i, ok)
+}
+
+// ready sends a stream that has waited for a connection - unless it would
+// exceed max_requests: then it is refused like one that did not wait, and the
+// next one gets the connection.
+func (w *world) ready(c *clusterState, h, i int32, ok bool) {
+	for ok {
+		if c.use.Requests <= c.cfg.CircuitBreakers.MaxRequests {
+			w.attach(i)
+			return
+		}
+		next, more := c.pools[h].Done(true, &c.use)
+		w.reqs[i].stage = idle
+		w.overflow(i, &w.reqs[i])
+		i, ok = next, more
 	}
 }
 
@@ -188,21 +222,25 @@ func (w *world) attach(i int32) {
 	r := &w.reqs[i]
 	w.advance(r.c)
 	r.stage = attached
+	r.drains = r.c.drains[r.host]
 	r.c.Begin(r.host)
 	w.charge(r, outlier.ConnectSuccess, 0)
 	host := &r.c.hosts[r.host]
 	r.answer = w.upstreamOf(host).serve(w.now, host.Port, &w.s.Clients[r.client].Load, &w.ch)
 	if !r.answer.never {
-		w.q.Push(w.now+r.answer.after, event{kind: evResponse, i: i, gen: r.gen})
+		w.after(r.answer.after, evResponse, i, r)
 	}
 	if p := r.route.Retry; p != nil && p.PerTryTimeout > 0 {
-		w.q.Push(w.now+int64(p.PerTryTimeout), event{kind: evTryTimeout, i: i, gen: r.gen, host: r.attempts})
+		w.after(int64(p.PerTryTimeout), evTryTimeout, i, r)
 	}
 }
 
 // charge tells outlier detection. It reports whether the host was blamed.
 func (w *world) charge(r *request, res outlier.Result, code int) bool {
 	c := r.c
+	if c.retired {
+		return false
+	}
 	c.Report(w.now, r.host, res, code, &w.ch, func(ch Change) { w.changed(c, ch) })
 	return c.watched && (res == outlier.RequestFailed || res == outlier.ConnectFailed || res == outlier.Timeout)
 }
@@ -309,10 +347,10 @@ func (w *world) failed(i int32, r *request, res trace.Result, od outlier.Result,
 	w.end(i, r, status, NoHost, "")
 }
 
-// tryTimeout fires only for the attempt that it was armed for: r.attempts is
-// the number of the current one.
+// tryTimeout ends an attempt that has a connection and no answer; it does not
+// run while a connection is waited for.
 func (w *world) tryTimeout(i int32, r *request) {
-	if r.stage != attached || r.at+int64(r.route.Retry.PerTryTimeout) > w.now {
+	if r.stage != attached {
 		return
 	}
 	w.release(r, false)
@@ -365,9 +403,10 @@ func (w *world) release(r *request, reuse bool) {
 	r.stage = idle
 	c, h := r.c, r.host
 	c.End(h)
-	if next, ok := c.pools[h].Done(reuse && !c.Ejected(h), &c.use); ok {
-		w.attach(next)
-	}
+	// An ejection drains the connections of its moment; later ones stay.
+	reuse = reuse && !c.retired && r.drains == c.drains[h]
+	next, ok := c.pools[h].Done(reuse, &c.use)
+	w.ready(c, h, next, ok)
 	if lim := &c.cfg.CircuitBreakers; c.pools[h].Wanted(lim, &c.use) {
 		w.open(c, h)
 	}
@@ -399,7 +438,7 @@ func (w *world) end(i int32, r *request, status, host int32, problem string) {
 	w.free = append(w.free, i)
 	cl := &w.clients[client]
 	cl.inFlight--
-	if len(cl.waiting) > 0 {
+	if len(cl.waiting) > 0 && !w.over {
 		n := cl.waiting[0]
 		cl.waiting = cl.waiting[1:]
 		w.send(client, n)

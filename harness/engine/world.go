@@ -25,6 +25,7 @@ type world struct {
 	reqs  []request // slots that are used again
 	free  []int32
 	conns int32
+	over  bool // the time is up: nothing new is sent
 }
 
 // client is the state of one open loop.
@@ -39,7 +40,7 @@ type eventKind uint8
 const (
 	evStep eventKind = iota
 	evObserve
-	evDue
+	evDue // and what is before it belong to the drill, the rest to requests
 	evConnect
 	evConnectTimeout
 	evResponse
@@ -52,14 +53,16 @@ const (
 
 // event is something that happens to a step, an observation, a client, a
 // connection or a request; which, depends on the kind. A request's slot is used
-// again, so that gen tells a late event from one that is meant.
+// again, so that gen tells a late event from one that is meant, and attempt
+// tells one of an attempt that is over.
 type event struct {
-	kind eventKind
-	i    int32 // step, observation, client, or request slot
-	conn int32
-	host int32
-	gen  uint32
-	c    *clusterState
+	kind    eventKind
+	i       int32 // step, observation, client, or request slot
+	attempt int32
+	conn    int32
+	host    int32
+	gen     uint32
+	c       *clusterState
 }
 
 // Play predicts the schedule: the trace that a proxy of its profile would make,
@@ -132,6 +135,9 @@ func (w *world) start() {
 }
 
 func (w *world) handle(e event) {
+	if e.kind <= evDue && w.now > int64(w.s.Duration) {
+		return // while the last requests are waited for, the drill does not go on
+	}
 	switch e.kind {
 	case evStep:
 		w.step(int(e.i))
@@ -151,6 +157,9 @@ func (w *world) handle(e event) {
 }
 
 func (w *world) requestEvent(e event, r *request) {
+	if e.attempt != r.attempts && (e.kind == evResponse || e.kind == evTryTimeout) {
+		return
+	}
 	switch e.kind {
 	case evResponse:
 		w.response(e.i, r)
@@ -247,11 +256,15 @@ func (w *world) observe() {
 // finish ends the drill. What is still open has no timeout and gets no answer.
 func (w *world) finish() {
 	w.now = max(w.now, int64(w.s.Duration))
+	w.over = true
 	w.advanceAll()
 	for i := range w.reqs {
 		if r := &w.reqs[i]; r.open {
 			w.end(int32(i), r, 0, NoHost, "unanswered at the end of the drill")
 		}
+	}
+	for i := range w.clients {
+		w.neverSent(int32(i))
 	}
 	// Clusters act by themselves between requests and are asked one by one, so
 	// that what they did is not in order of time yet.
@@ -259,4 +272,14 @@ func (w *world) finish() {
 	slices.SortStableFunc(w.tr.Loads, func(a, b trace.Load) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(w.tr.Requests, func(a, b trace.Request) int { return cmp.Compare(a.At, b.At) })
 	w.tr.Add(trace.End{At: w.s.Duration})
+}
+
+// neverSent records what was due and still waited for an earlier request of its client.
+func (w *world) neverSent(client int32) {
+	for _, n := range w.clients[client].waiting {
+		w.tr.Requests = append(w.tr.Requests, trace.Request{
+			At: w.s.Clients[client].Load.Due(int(n)), Sent: trace.Sec(w.now), Done: trace.Sec(w.now), Client: client, N: n,
+			Host: -1, Upstream: -1, Error: "not sent before the end of the drill",
+		})
+	}
 }
