@@ -306,7 +306,9 @@ func (w *world) clientGone(rq *request) {
 		w.release(rq, false)
 	case idle:
 	}
-	rq.flags |= trace.FlagDC
+	if !w.over { // then it is the drill that has ended
+		rq.flags |= trace.FlagDC
+	}
 	w.breakOff(rq)
 	rq.tell()
 }
