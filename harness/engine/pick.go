@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/faildrill/faildrill/harness/engine/lb"
+	"github.com/faildrill/faildrill/harness/engine/priority"
 	"github.com/faildrill/faildrill/harness/xds"
 )
 
@@ -18,8 +19,9 @@ func (c *Cluster) Pick(tried []int32, p *xds.RetryPolicy, ch *Chooser) int32 {
 	if len(tried) > 0 && p != nil && p.PreviousHosts {
 		again = max(1, p.HostSelectionMaxAttempts)
 	}
+	loads := c.retryLoads(tried, p)
 	for {
-		h := c.pickOnce(ch)
+		h := c.pickOnce(loads, ch)
 		if h == NoHost || again == 0 || !slices.Contains(tried, h) {
 			return h
 		}
@@ -27,14 +29,41 @@ func (c *Cluster) Pick(tried []int32, p *xds.RetryPolicy, ch *Chooser) int32 {
 	}
 }
 
+// retryLoads are the loads for the next attempt. Under previous_priorities,
+// whenever the number of attempts is a multiple of the update frequency, every
+// level that was tried is left out from then on; when that leaves nobody, the
+// attempts are forgotten. Envoy computes the loads at that moment and keeps them;
+// here they follow the health of the hosts.
+func (c *Cluster) retryLoads(tried []int32, p *xds.RetryPolicy) *priority.Loads {
+	l := &c.workers.loads
+	if p == nil || p.PreviousPriorities == 0 || len(tried) < int(p.PreviousPriorities) {
+		return l
+	}
+	avoid, from := make([]bool, len(c.levels)), 0
+	for i, h := range tried {
+		avoid[c.hosts[h].Priority] = true
+		if (i+1-from)%int(p.PreviousPriorities) != 0 {
+			continue
+		}
+		other := c.workers.loads.Clone()
+		if other.Without(c.workers.counts, c.cfg.OverprovisioningFactor, avoid) {
+			l = &other
+			continue
+		}
+		l, from = &c.workers.loads, i+1
+		clear(avoid)
+	}
+	return l
+}
+
 // pickOnce chooses level, locality and host.
-func (c *Cluster) pickOnce(ch *Chooser) int32 {
+func (c *Cluster) pickOnce(loads *priority.Loads, ch *Chooser) int32 {
 	w := &c.workers
 	if len(w.levels) == 0 {
 		return NoHost
 	}
-	draw := ch.Next(Question{Draw: DrawLevel, N: 100, Loads: &w.loads})
-	p, degraded := w.loads.Choose(uint32(draw) + 1)
+	draw := ch.Next(Question{Draw: DrawLevel, N: 100, Loads: loads})
+	p, degraded := loads.Choose(uint32(draw) + 1)
 	l := &w.levels[p]
 	s := c.sourceOf(l, w.loads.Panic(p), degraded, ch)
 	if len(s.hosts) == 0 {

@@ -12,12 +12,19 @@ import (
 )
 
 // HostsOf are the hosts of a cluster in Envoy's order: by locality as the
-// assignment has them, every address of a name in the order of the answer.
+// assignment has them, every address of a name in the order of the answer. A
+// logical DNS cluster has one host, at the first address. An address that an
+// assignment names twice counts once; two names with one address are two hosts.
 func HostsOf(c *xds.Cluster, s *schedule.Schedule) []Host {
 	var hs []Host
+	seen := map[string]bool{}
 	for _, l := range c.Localities {
 		for _, e := range l.Endpoints {
-			for _, ip := range s.Resolve(e.Address) {
+			ips := s.Resolve(e.Address)
+			if c.Type == xds.LogicalDNS && len(ips) > 1 {
+				ips = ips[:1]
+			}
+			for _, ip := range ips {
 				h := Host{
 					Address: netip.AddrPortFrom(ip, uint16(e.Port)).String(), Port: e.Port, Locality: l.Locality, Priority: l.Priority,
 					Weight: max(1, e.Weight), Health: e.Health, Upstream: s.UpstreamAt(ip), Trace: -1,
@@ -25,6 +32,10 @@ func HostsOf(c *xds.Cluster, s *schedule.Schedule) []Host {
 				if e.Address != ip.String() {
 					h.Name = e.Address
 				}
+				if c.Type == xds.EDS && seen[h.Address] {
+					continue
+				}
+				seen[h.Address] = true
 				hs = append(hs, h)
 			}
 		}
@@ -32,21 +43,45 @@ func HostsOf(c *xds.Cluster, s *schedule.Schedule) []Host {
 	return hs
 }
 
-// Route finds the route of a request: virtual host by port and host name, then
-// the first route whose prefix fits. Nil: no route, 404 NR.
+// Route finds the route of a request: the virtual host on the port whose domain
+// fits best - the name itself, else the longest wildcard - then its first route
+// whose prefix fits. Nil: no route, 404 NR.
 func Route(c *xds.Config, host string, port uint32, path string) *xds.Route {
+	var best *xds.VirtualHost
+	fit := 0
 	for i := range c.VirtualHosts {
 		v := &c.VirtualHosts[i]
 		if v.Port != port || !v.Matches(host) {
 			continue
 		}
-		for j := range v.Routes {
-			if strings.HasPrefix(path, v.Routes[j].Prefix) {
-				return &v.Routes[j]
-			}
+		if f := fits(v, host); f > fit {
+			best, fit = v, f
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	for j := range best.Routes {
+		if strings.HasPrefix(path, best.Routes[j].Prefix) {
+			return &best.Routes[j]
 		}
 	}
 	return nil
+}
+
+// fits is how well the best domain of a virtual host that matches fits: * least,
+// an equal name most.
+func fits(v *xds.VirtualHost, host string) int {
+	fit := 1
+	for _, d := range v.Domains {
+		switch {
+		case strings.EqualFold(d, host):
+			return 1 << 20
+		case d != "*" && (&xds.VirtualHost{Domains: []string{d}}).Matches(host):
+			fit = max(fit, len(d))
+		}
+	}
+	return fit
 }
 
 // proxy is the sidecar of one client in virtual time.

@@ -11,7 +11,7 @@
 //
 // Rules: Envoy's documentation, "Priority levels", "Panic threshold" and
 // "Degraded endpoints"; source/extensions/load_balancing_policies/common/load_balancer_impl.cc.
-// Not here: weighted_priority_health and the retry priority plugins.
+// Not here: weighted_priority_health.
 package priority
 
 import "math"
@@ -173,6 +173,37 @@ func (l *Loads) totalPanic(levels []Level) {
 			return
 		}
 	}
+}
+
+// Without sets the loads that a retry uses which avoids some levels, as the
+// retry priority plugin previous_priorities does. It reports false, and leaves
+// the loads as they are, if no other level has a host that can serve.
+func (l *Loads) Without(levels []Level, factor uint32, avoid []bool) bool {
+	n := len(levels)
+	health, degraded := make([]uint32, n), make([]uint32, n)
+	norm := uint32(0)
+	for p, v := range levels {
+		if !avoid[p] {
+			health[p], degraded[p] = Availability(v, factor)
+			norm += health[p] + degraded[p]
+		}
+	}
+	norm = min(100, norm)
+	if norm == 0 {
+		return false
+	}
+	*l = Loads{healthy: make([]uint32, n), degraded: make([]uint32, n), panicky: l.panicky}
+	// What truncation leaves over is handed out in further rounds.
+	for remaining := uint32(100); remaining > 0; {
+		for _, kind := range []struct{ load, available []uint32 }{{l.healthy, health}, {l.degraded, degraded}} {
+			for p := range levels {
+				more := min(remaining, kind.available[p]*100/norm)
+				kind.load[p] += more
+				remaining -= more
+			}
+		}
+	}
+	return true
 }
 
 // onlyFirst gives everything to level 0.
