@@ -163,7 +163,7 @@ func losses(s service) []loss {
 	byLocality := map[xds.Locality][]string{}
 	var order []xds.Locality
 	for _, e := range s.endpoints {
-		if slices.ContainsFunc(out, func(l loss) bool { return l.addresses[0] == e.address }) {
+		if slices.ContainsFunc(out, func(l loss) bool { return SameAddress(l.addresses[0], e.address) }) {
 			continue
 		}
 		out = append(out, loss{e.address, []string{e.address}})
@@ -195,7 +195,7 @@ func newDrill(in *scenario.Input, o Options, p istio.Profile, svc service, cl ge
 	sc.Spec.Clients = []scenario.Client{c}
 	sc.Spec.Upstreams = scenario.DefaultUpstreams(in)
 	for _, u := range sc.Spec.Upstreams {
-		if slices.Contains(lost.addresses, u.Address) {
+		if slices.ContainsFunc(lost.addresses, func(a string) bool { return SameAddress(a, u.Address) }) {
 			sc.Spec.Timeline = append(sc.Spec.Timeline, scenario.Step{
 				At: scenario.Duration(lossAt), Fault: &scenario.Fault{Name: u.Name + "-lost", Upstream: u.Name, Refuse: true, Percentage: 100},
 			})

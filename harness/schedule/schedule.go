@@ -228,9 +228,15 @@ func (s *Schedule) Resolve(address string) []netip.Addr {
 		return []netip.Addr{ip}
 	}
 	for i := range s.Upstreams {
-		if strings.EqualFold(s.Upstreams[i].Address, address) {
+		if SameAddress(s.Upstreams[i].Address, address) {
 			return s.Upstreams[i].IPs
 		}
 	}
 	return nil
+}
+
+// SameAddress reports whether two endpoint addresses name the same place: case
+// and the dot at the end of a DNS name mean nothing.
+func SameAddress(a, b string) bool {
+	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
 }
