@@ -115,17 +115,21 @@ func (d *Drill) Compile() *Compiled {
 
 // documents is the YAML of one configuration, one text an object.
 func (d *Drill) documents(config int) []Document {
-	byPlace := map[string]*scenario.Document{}
+	// Several objects can stand on one line: a list in JSON.
+	type place struct {
+		file                  string
+		line                  int
+		kind, namespace, name string
+	}
+	texts := map[place]string{}
 	for i := range d.Input.Documents {
 		doc := &d.Input.Documents[i]
-		byPlace[doc.File+":"+strconv.Itoa(doc.Line)] = doc
+		texts[place{doc.File, doc.Line, doc.Kind, doc.Namespace, doc.Name}] = doc.YAML
 	}
 	out := []Document{}
 	for _, r := range d.Configs[config] {
 		doc := Document{Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, File: r.Pos.File, Line: r.Pos.Line}
-		if t := byPlace[doc.File+":"+strconv.Itoa(doc.Line)]; t != nil {
-			doc.YAML = t.YAML
-		}
+		doc.YAML = texts[place{doc.File, doc.Line, doc.Kind, doc.Namespace, doc.Name}]
 		if text, ok := d.Patched[PatchKey(config, r.ID())]; ok {
 			doc.YAML = text
 		}
