@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"math"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/trace"
@@ -17,11 +18,14 @@ func (s *Schedule) Scaled(n float64) *Schedule {
 	out := *s
 	out.Scale = s.Scale * n
 	div := func(d trace.Sec) trace.Sec { return trace.Sec(float64(d) / n) }
+	up := func(d trace.Sec) trace.Sec { return trace.Sec(math.Ceil(float64(d) / n)) }
 	out.Duration = div(s.Duration)
 	out.Clients = append([]Client(nil), s.Clients...)
 	for i := range out.Clients {
+		// Rounded up, a request that is due with a step or at the edge of a window
+		// stays behind it, however many there are.
 		l := &out.Clients[i].Load
-		l.Start, l.Every, l.Timeout = div(l.Start), div(l.Every), div(l.Timeout)
+		l.Start, l.Every, l.Timeout = up(l.Start), up(l.Every), div(l.Timeout)
 	}
 	out.Steps = append([]Step(nil), s.Steps...)
 	for i := range out.Steps {
