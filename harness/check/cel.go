@@ -66,7 +66,7 @@ func evaluate(expression string, t *trace.Trace) (result.Verdict, string, string
 		if f == nil {
 			return -1
 		}
-		return *f
+		return *f * scaleOf(t)
 	}
 	v, _, err := p.Eval(map[string]any{"failoverAfter": or(im.FailoverAfter), "returnAfter": or(im.ReturnAfter)})
 	if err != nil {
@@ -86,10 +86,17 @@ func celTime(t *trace.Trace, v ref.Val) (trace.Sec, ref.Val) {
 	if err != nil {
 		return 0, types.NewErr("%q is not a time; expected one such as 10s", s)
 	}
+	return trace.Sec(float64(d) / scaleOf(t)), nil
+}
+
+// scaleOf is how many times as fast the run was. Expressions speak of the drill
+// as it is written: what they give is divided by it, and what they get is
+// multiplied.
+func scaleOf(t *trace.Trace) float64 {
 	if t.Run.Scale > 0 {
-		d = time.Duration(float64(d) / t.Run.Scale)
+		return t.Run.Scale
 	}
-	return trace.Sec(d), nil
+	return 1
 }
 
 func celWindow(t *trace.Trace, a, b ref.Val) ref.Val {
@@ -141,7 +148,7 @@ func celTimes(t *trace.Trace, name, event ref.Val) ref.Val {
 	out := []float64{}
 	for _, c := range t.Changes {
 		if t.UpstreamName(t.UpstreamOf(c.Host)) == name.Value() && c.Event == event.Value() {
-			out = append(out, c.At.Seconds())
+			out = append(out, c.At.Seconds()*scaleOf(t))
 		}
 	}
 	return types.DefaultTypeAdapter.NativeToValue(out)

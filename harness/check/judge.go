@@ -91,11 +91,7 @@ func (j *judge) unseen() *trace.Step {
 }
 
 func (j *judge) sec(d scenario.Duration) trace.Sec {
-	scale := j.t.Run.Scale
-	if scale == 0 {
-		scale = 1
-	}
-	return trace.Sec(float64(d) / scale)
+	return trace.Sec(float64(d) / scaleOf(j.t))
 }
 
 // find reads the expectation on its window, or looks for a moment from which it holds.
