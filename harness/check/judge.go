@@ -164,12 +164,14 @@ func (j *judge) instant(at trace.Sec) finding {
 	return f
 }
 
-// tableAt is the recorded table nearest to the instant, at most half a second off.
+// tableAt is the recorded table nearest to the instant, at most half a second
+// of the drill off.
 func (j *judge) tableAt(at trace.Sec) *trace.Endpoints {
 	var best *trace.Endpoints
-	off := func(e *trace.Endpoints) time.Duration { return (e.At - at).D().Abs() }
+	off := func(e *trace.Endpoints) trace.Sec { return max(e.At-at, at-e.At) }
+	farthest := j.sec(scenario.Duration(500 * time.Millisecond))
 	for i := range j.t.Endpoints {
-		if e := &j.t.Endpoints[i]; off(e) <= 500*time.Millisecond && (best == nil || off(e) < off(best)) {
+		if e := &j.t.Endpoints[i]; off(e) <= farthest && (best == nil || off(e) < off(best)) {
 			best = e
 		}
 	}

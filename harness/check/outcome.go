@@ -237,6 +237,9 @@ func returnAfter(t *trace.Trace) *float64 {
 		if s.Kind != "heal" || s.Upstream < 0 {
 			continue
 		}
+		if s.Witness == "" {
+			return nil // nobody saw it heal, so nothing can be measured from there
+		}
 		for j := range t.Requests {
 			r := &t.Requests[j]
 			if r.At >= s.Witnessed && r.Upstream == s.Upstream && !r.Failed() {
