@@ -135,13 +135,13 @@ func (d *drive) evidence() {
 		StallMs    float64         `json:"stallMs"`
 		LatenessMs map[string]late `json:"latenessMs"`
 		Pacer      string          `json:"pacer"`
-	}{ms(d.report.Stall), map[string]late{}, d.pacer.Name()}
+	}{millis(d.report.Stall), map[string]late{}, d.pacer.Name()}
 	for name, l := range d.report.Lateness {
-		out.LatenessMs[name] = late{ms(l.P50), ms(l.P99), ms(l.Max)}
+		out.LatenessMs[name] = late{millis(l.P50), millis(l.P99), millis(l.Max)}
 	}
 	if b, err := json.MarshalIndent(out, "", " "); err == nil {
 		d.sink.Evidence("live.json", append(b, '\n'))
 	}
 }
 
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
