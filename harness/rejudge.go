@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sort"
 
+	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/scenario"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -65,6 +66,7 @@ func Rejudge(dir string) (Played, error) {
 	if err := fits(s, observed); err != nil {
 		return damaged(fileTrace, err)
 	}
+	backend.InOrder(observed) // a live run wrote its events down as they became known
 	inputs, err := scenario.Load(scenario.Disk(), []string{filepath.Join(dir, fileScenario)})
 	if err != nil {
 		return Played{}, err

@@ -69,6 +69,7 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 		}
 	}
 	p.Observed = &sink.Trace
+	backend.InOrder(p.Observed)
 	p.judge(d, c, s)
 	if err := o.Folder.end(&p); err != nil && p.Err == nil {
 		p.Err = err
