@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/scenario"
@@ -88,7 +89,16 @@ func FolderName(name string) string {
 			b[i] = '-'
 		}
 	}
-	return strings.Trim(string(b[:min(len(b), 120)]), ".-")
+	if n := strings.Trim(string(b[:min(len(b), 120)]), ".-"); n != "" {
+		return n
+	}
+	return "drill" // never the folder above it
+}
+
+// label makes a scenario's name of a drill's name: a DNS label.
+func label(name string) string {
+	n := strings.ReplaceAll(FolderName(name), ".", "-")
+	return strings.Trim(n[:min(len(n), 63)], "-")
 }
 
 // DefaultRoot is where runs lie unless a folder is named.
@@ -153,7 +163,11 @@ func (f *Folder) configs(s *schedule.Schedule) error {
 // where the run folder keeps it.
 func savedScenario(d *schedule.Drill) *scenario.Scenario {
 	sc := *d.Input.Scenario
-	sc.Metadata.Name = FolderName(sc.Metadata.Name)
+	sc.Metadata.Name = label(sc.Metadata.Name)
+	// The command line may have chosen another profile than the scenario's own.
+	if own, err := istio.ParseProfile(sc.Spec.Profile); err != nil || own != d.Profile {
+		sc.Spec.Profile = fmt.Sprintf("istio=%s,envoy=%s", d.Profile.Istio, d.Profile.Envoy)
+	}
 	sc.Spec.Config = []string{filepath.Join(dirConfig, "0.yaml")}
 	sc.Spec.Timeline = append([]scenario.Step(nil), sc.Spec.Timeline...)
 	n := 0

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -124,12 +125,7 @@ func (a *app) repaired(drills []*schedule.Drill) ([]*schedule.Drill, error) {
 // playAll plays the drills side by side and keeps their order.
 func (a *app) playAll(ctx context.Context, drills []*schedule.Drill, root string, f *runFlags) ([]harness.Played, error) {
 	folders := make([]*harness.Folder, len(drills))
-	names := map[string]int{}
-	for i, d := range drills {
-		name := d.Name
-		if names[name]++; names[name] > 1 {
-			name = fmt.Sprintf("%s-%d", name, names[name])
-		}
+	for i, name := range folderNames(drills) {
 		var err error
 		if folders[i], err = harness.NewFolder(root, name); err != nil {
 			return nil, err
@@ -151,6 +147,20 @@ func (a *app) playAll(ctx context.Context, drills []*schedule.Drill, root string
 	}
 	wg.Wait()
 	return played, nil
+}
+
+// folderNames are different names for the folders of the drills: what tells two
+// drills apart may not be part of a file name, or stand too far behind.
+func folderNames(drills []*schedule.Drill) []string {
+	names := make([]string, 0, len(drills))
+	for _, d := range drills {
+		name := harness.FolderName(d.Name)
+		for i := 2; slices.Contains(names, name); i++ {
+			name = harness.FolderName(fmt.Sprintf("%d-%s", i, d.Name))
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // reportRuns prints what came out, and sets the exit code.
