@@ -161,6 +161,8 @@ func (c *Cluster) Loads() *priority.Loads { return &c.workers.loads }
 func (c *Cluster) Stats() outlier.Stats { return c.detector.Stats() }
 
 // Begin and End count a stream that is attached to a connection of the host.
+//
+// Rule: RuleActiveRequests.
 func (c *Cluster) Begin(h int32) { c.active[h]++ }
 
 // End is the other half of Begin.
@@ -233,6 +235,8 @@ func (c *Cluster) step(at int64, ch *Chooser, tell func(Change)) {
 // tick is the interval timer. Each return changes the health by itself, so that
 // of several in one tick only the first reaches the workers at once; the others
 // wait for the merge window.
+//
+// Rule: RuleReturnsOneByOne.
 func (c *Cluster) tick(at int64, ch *Chooser, tell func(Change)) {
 	back := c.detector.Returning(nil)
 	if n := len(back); n > 1 {
@@ -247,6 +251,8 @@ func (c *Cluster) tick(at int64, ch *Chooser, tell func(Change)) {
 }
 
 // Report counts the result of an attempt on the host.
+//
+// Rule: RuleThreadHops.
 func (c *Cluster) Report(now int64, h int32, r outlier.Result, code int, ch *Chooser, tell func(Change)) {
 	if !c.watched {
 		return
@@ -282,6 +288,8 @@ func (c *Cluster) decide(p post, at int64, ch *Chooser, tell func(Change)) {
 // healthChanged rebuilds every priority. Each is delivered to the workers now,
 // or, within the merge window of the last delivery, when a window has passed
 // from now; later changes ride along (cluster_manager_impl.cc, scheduleUpdate).
+//
+// Rule: RuleEveryLevel, RuleMergeWindow.
 func (c *Cluster) healthChanged(at int64, ch *Chooser, tell func(Change)) {
 	w := int64(c.cfg.UpdateMergeWindow)
 	for p := range c.merge {
@@ -299,6 +307,8 @@ func (c *Cluster) healthChanged(at int64, ch *Chooser, tell func(Change)) {
 func wholeMillis(d int64) int64 { return d / 1_000_000 }
 
 // deliver posts the level's health, as it is now, to the workers.
+//
+// Rule: RuleMergeRideAlong.
 func (c *Cluster) deliver(p int, at int64, ch *Chooser, tell func(Change)) {
 	out := make([]bool, len(c.levels[p]))
 	for i, h := range c.levels[p] {

@@ -14,6 +14,8 @@ const NoHost int32 = -1
 // Pick chooses a host for an attempt. On a retry, tried are the hosts that this
 // request has been at, and the policy's predicate may reject them: then it is
 // picked again, level and all, and the last pick is used even if rejected.
+//
+// Rule: RulePreviousHosts.
 func (c *Cluster) Pick(tried []int32, p *xds.RetryPolicy, ch *Chooser) int32 {
 	again := uint32(0)
 	if len(tried) > 0 && p != nil && p.PreviousHosts {
@@ -34,6 +36,8 @@ func (c *Cluster) Pick(tried []int32, p *xds.RetryPolicy, ch *Chooser) int32 {
 // level that was tried is left out from then on; when that leaves nobody, the
 // attempts are forgotten. Envoy computes the loads at that moment and keeps them;
 // here they follow the health of the hosts.
+//
+// Rule: RulePreviousPriorities.
 func (c *Cluster) retryLoads(tried []int32, p *xds.RetryPolicy) *priority.Loads {
 	l := &c.workers.loads
 	if p == nil || p.PreviousPriorities == 0 || len(tried) < int(p.PreviousPriorities) {
@@ -73,6 +77,8 @@ func (c *Cluster) pickOnce(loads *priority.Loads, ch *Chooser) int32 {
 }
 
 // sourceOf is the list that a pick at the level chooses from.
+//
+// Rule: RulePanicAllHosts, RuleNoLocalitySchedule.
 func (c *Cluster) sourceOf(l *level, inPanic, degraded bool, ch *Chooser) *source {
 	if inPanic {
 		return &l.all
@@ -109,6 +115,8 @@ func (c *Cluster) groupOf(l *level, k int, ch *Chooser) int {
 }
 
 // indexIn asks the balancer for a position in the list; draw is what chose the level.
+//
+// Rule: RuleRandom.
 func (c *Cluster) indexIn(s *source, draw uint64, ch *Chooser) int {
 	n := len(s.hosts)
 	q := Question{Draw: DrawHost, N: uint64(n), Hosts: s.hosts}
@@ -133,6 +141,8 @@ func (c *Cluster) indexIn(s *source, draw uint64, ch *Chooser) int {
 // its first pick. When accepting, the seed is not known, and what is known of the
 // counter is only its remainder for the lengths that were observed; a pick from a
 // list of another length tells more.
+//
+// Rule: RuleRoundRobin.
 func (c *Cluster) align(s *source, q Question, ch *Chooser) {
 	if ch.guide == nil {
 		if !s.seeded {
@@ -154,6 +164,8 @@ func (c *Cluster) align(s *source, q Question, ch *Chooser) {
 
 // scheduled picks from hosts of unequal weight; least request divides a host's
 // weight by its active requests plus one when it puts it in again.
+//
+// Rule: RuleLeastRequestWeights.
 func (c *Cluster) scheduled(s *source, q Question, ch *Chooser) int {
 	if ch.guide != nil {
 		if i, ok := ch.guide.Answer(q); ok {

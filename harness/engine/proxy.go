@@ -15,6 +15,8 @@ import (
 // assignment has them, every address of a name in the order of the answer. A
 // logical DNS cluster has one host, at the first address. An address that an
 // assignment names twice counts once; two names with one address are two hosts.
+//
+// Rule: RuleDNSHosts, RuleOneAddressOnce.
 func HostsOf(c *xds.Cluster, s *schedule.Schedule) []Host {
 	var hs []Host
 	seen := map[string]bool{}
@@ -46,6 +48,8 @@ func HostsOf(c *xds.Cluster, s *schedule.Schedule) []Host {
 // Route finds the route of a request: the virtual host on the port whose domain
 // fits best - the name itself, else the longest wildcard - then its first route
 // whose prefix fits. Nil: no route, 404 NR.
+//
+// Rule: RuleBestDomain, RuleFirstRouteFits.
 func Route(c *xds.Config, host string, port uint32, path string) *xds.Route {
 	var best *xds.VirtualHost
 	fit := 0
@@ -104,6 +108,8 @@ type clusterState struct {
 // configure takes a configuration. A cluster with any byte changed is built
 // anew: ejections, counters and the phase of its ticks are forgotten; an
 // unchanged one goes on (cluster_manager_impl.cc, addOrUpdateCluster).
+//
+// Rule: RuleClusterRebuilt.
 func (w *world) configure(client int32, cfg *xds.Config, now int64) {
 	p := &w.proxies[client]
 	old := p.clusters
@@ -174,6 +180,8 @@ func (w *world) advance(c *clusterState) {
 
 // changed records what a cluster decided. The connections of an ejected host
 // that are idle are closed; busy ones finish.
+//
+// Rule: RuleDrain.
 func (w *world) changed(c *clusterState, ch Change) {
 	if ch.Kind == LoadChanged {
 		w.tr.Add(c.load(ch.At))

@@ -67,6 +67,7 @@ func (w *world) slot() int32 {
 	return int32(len(w.reqs) - 1)
 }
 
+// Rule: RuleUnknownClusters.
 func (w *world) send(client, n int32) {
 	l := &w.s.Clients[client].Load
 	w.clients[client].inFlight++
@@ -101,6 +102,8 @@ func (w *world) after(d int64, k eventKind, i int32, r *request) {
 }
 
 // attempt picks a host and gets a connection to it.
+//
+// Rule: RuleNoHost.
 func (w *world) attempt(i int32) {
 	r := &w.reqs[i]
 	w.lookUp(r)
@@ -137,6 +140,8 @@ func (w *world) attempt(i int32) {
 
 // lookUp finds the cluster again for a retry: it may have been replaced, and
 // then no host of the new one was tried, or have gone.
+//
+// Rule: RuleRetryFindsCluster.
 func (w *world) lookUp(r *request) {
 	c := w.proxies[r.client].clusters[r.route.Cluster]
 	if c == r.c {
@@ -147,6 +152,8 @@ func (w *world) lookUp(r *request) {
 }
 
 // overflow is a circuit breaker's answer: never retried, never charged.
+//
+// Rule: RuleOverflowNotCharged.
 func (w *world) overflow(i int32, r *request) {
 	w.record(i, r, trace.Overflow, 0, false)
 	r.flags |= trace.FlagUO
@@ -154,6 +161,8 @@ func (w *world) overflow(i int32, r *request) {
 }
 
 // open starts a connection to the host.
+//
+// Rule: RuleConnectTimeout.
 func (w *world) open(c *clusterState, h int32) {
 	w.conns++
 	conn := w.conns
@@ -191,6 +200,8 @@ func (w *world) connected(c *clusterState, h, conn int32) {
 // ready sends a stream that has waited for a connection - unless it would
 // exceed max_requests: then it is refused like one that did not wait, and the
 // next one gets the connection.
+//
+// Rule: RuleMaxRequests.
 func (w *world) ready(c *clusterState, h, i int32, ok bool) {
 	for ok {
 		if c.use.Requests <= c.cfg.CircuitBreakers.MaxRequests {
@@ -205,6 +216,8 @@ func (w *world) ready(c *clusterState, h, i int32, ok bool) {
 }
 
 // connectFailed fails everything that waits for the host.
+//
+// Rule: RuleFailTogether.
 func (w *world) connectFailed(c *clusterState, h, conn int32, res trace.Result) {
 	ids, ok := c.pools[h].Failed(conn, w.s.Profile.Rules.PendingFailOldestFirst, &c.use)
 	if !ok {
@@ -236,6 +249,8 @@ func (w *world) attach(i int32) {
 }
 
 // charge tells outlier detection. It reports whether the host was blamed.
+//
+// Rule: RuleRetiredNotCharged.
 func (w *world) charge(r *request, res outlier.Result, code int) bool {
 	c := r.c
 	if c.retired {
@@ -289,6 +304,8 @@ func (w *world) bodyEnd(i int32, r *request) {
 
 // again decides about a retry after the attempt was charged. A retry that the
 // breaker refuses ends in UO.
+//
+// Rule: RuleRetryBreaker.
 func (w *world) again(r *request, f retry.Failure) retry.Decision {
 	w.holdRetry(r, false)
 	d := r.retry.Decide(f, r.answer.status)
@@ -327,6 +344,8 @@ func (w *world) backOff(i int32, r *request) {
 }
 
 // failed ends an attempt that got no answer: charged first, then decided.
+//
+// Rule: RuleChargeThenRetry, RuleFailureReplies.
 func (w *world) failed(i int32, r *request, res trace.Result, od outlier.Result, f retry.Failure, flag trace.Flags) {
 	w.advance(r.c)
 	charged := w.charge(r, od, 0)
@@ -349,6 +368,8 @@ func (w *world) failed(i int32, r *request, res trace.Result, od outlier.Result,
 
 // tryTimeout ends an attempt that has a connection and no answer; it does not
 // run while a connection is waited for.
+//
+// Rule: RulePerTryTimeout, RuleTimeoutCharged.
 func (w *world) tryTimeout(i int32, r *request) {
 	if r.stage != attached {
 		return
@@ -360,6 +381,8 @@ func (w *world) tryTimeout(i int32, r *request) {
 // routeTimeout ends the request. A host is charged only if the attempt had a
 // connection and no headers yet; an attempt that waits for a connection has no
 // host to charge.
+//
+// Rule: RuleRouteTimeout, RuleTimeoutCharged, RulePendingNotCharged.
 func (w *world) routeTimeout(i int32, r *request) {
 	r.flags |= trace.FlagUT
 	switch r.stage {

@@ -127,6 +127,8 @@ func groupsOf(c *Cluster, p int) []group {
 
 // update takes the snapshot of one priority; out says which of its hosts are
 // ejected. It reports whether the loads changed.
+//
+// Rule: RulePartition.
 func (w *workers) update(c *Cluster, p int, out []bool, ch *Chooser) bool {
 	l := &w.levels[p]
 	ejected := func(i int) bool { return out[i] }
@@ -149,6 +151,8 @@ func (w *workers) update(c *Cluster, p int, out []bool, ch *Chooser) bool {
 
 // updateGroups counts the localities anew. Their schedules start at a place of
 // their own at every update.
+//
+// Rule: RuleLocalityScheduler.
 func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, out []bool, ch *Chooser) {
 	if len(l.groups) == 0 {
 		return
@@ -185,6 +189,8 @@ func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, out []bool, 
 
 // scheduleStart is how many picks a new schedule starts after: any number,
 // since Envoy 1.30; before, none.
+//
+// Rule: RuleSchedulerStart.
 func scheduleStart(c *Cluster, seed uint64) uint32 {
 	if !c.rules.SchedulerRandomStart {
 		return 0
@@ -209,6 +215,8 @@ func (s *source) set(c *Cluster, hosts []int32, in func(i int) bool) {
 func healthy(h xds.Health) bool { return h == xds.HealthUnknown || h == xds.HealthHealthy }
 
 // excluded hosts are left out of every denominator. Draining ones are since Envoy 1.30.
+//
+// Rule: RuleDraining.
 func excluded(c *Cluster, h int32) bool {
 	return c.hosts[h].Health == xds.HealthDraining && c.rules.DrainingExcluded
 }

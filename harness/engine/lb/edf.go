@@ -42,6 +42,8 @@ func (h *edfHeap) Pop() any {
 // stands after so many picks; that is the balancer's random start. All but the
 // last few picks are skipped in closed form: an entry had at least its share of
 // them, rounded down (edf_scheduler.h, createWithPicks).
+//
+// Rule: RuleSchedulerStart.
 func NewEDF(weights []float64, picks uint32) *EDF {
 	e := &EDF{heap: make(edfHeap, 0, len(weights))}
 	sum := 0.0
@@ -81,6 +83,8 @@ func (e *EDF) Len() int { return len(e.heap) }
 
 // Pick takes the entry that is due first and puts it in again with the weight
 // that it has now. It must not be called on an empty schedule.
+//
+// Rule: RuleEDF.
 func (e *EDF) Pick(weight func(i int) float64) int {
 	top := &e.heap[0]
 	i := int(top.index)

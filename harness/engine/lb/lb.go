@@ -24,6 +24,8 @@ type RoundRobin struct{ next uint64 }
 func (r *RoundRobin) Seed(seed uint64) { r.next = seed }
 
 // Pick returns an index into a list of n hosts; n is at least 1.
+//
+// Rule: RuleRoundRobin.
 func (r *RoundRobin) Pick(n int) int {
 	i := int(r.next % uint64(n))
 	r.next++
@@ -57,6 +59,8 @@ func gcd(a, b uint64) uint64 {
 // LeastRequest draws two hosts, with replacement, and takes the second only if
 // it has strictly fewer active requests than the first (two choices are
 // Envoy's default). The draws are any numbers; n is at least 1.
+//
+// Rule: RuleLeastRequest.
 func LeastRequest(n int, first, second uint64, active func(i int) uint32) int {
 	a, b := int(first%uint64(n)), int(second%uint64(n))
 	if active(b) < active(a) {
@@ -67,4 +71,6 @@ func LeastRequest(n int, first, second uint64, active func(i int) uint32) int {
 
 // Random takes any host; weights are ignored. The draw is the one that chose
 // the priority, so that the two are correlated.
+//
+// Rule: RuleRandom.
 func Random(n int, draw uint64) int { return int(draw % uint64(n)) }

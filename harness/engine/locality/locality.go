@@ -27,6 +27,8 @@ type Group struct {
 // factor percent and at most 1. Unlike the load of a priority this is floating
 // point and is not truncated. A nil result means that there is no schedule, and
 // that the pick falls through to the hosts of the whole priority.
+//
+// Rule: RuleLocalityWeight, RuleNoLocalitySchedule.
 func Effective(groups []Group, factor uint32) []float64 {
 	w := make([]float64, len(groups))
 	some := false

@@ -98,6 +98,8 @@ type Detector struct {
 
 // New watches n hosts from the instant at which the cluster is constructed;
 // the first interval tick comes one interval after it.
+//
+// Rule: RuleTickPhase.
 func New(cfg xds.OutlierDetection, rules xds.Rules, n int, constructed int64) Detector {
 	return Detector{cfg: cfg, rules: rules, hosts: make([]Host, n), next: constructed + int64(cfg.Interval)}
 }
@@ -141,6 +143,8 @@ func (ds *Detections) add(t Type) { ds.list[ds.n] = t; ds.n++ }
 // Report counts the result of one attempt on host h. The code is the response
 // status for RequestSuccess and RequestFailed, and ignored otherwise. Each
 // attempt counts, those that will be retried too.
+//
+// Rule: RuleEveryAttemptCharged, RuleLocalErrorsAsCodes.
 func (d *Detector) Report(h int32, r Result, code int) (ds Detections) {
 	if d.cfg.SplitExternalLocalOriginErrors {
 		d.reportSplit(h, r, code, &ds)
@@ -160,6 +164,8 @@ func (d *Detector) Report(h int32, r Result, code int) (ds Detections) {
 }
 
 // reportSplit keeps errors of the local side apart from answers.
+//
+// Rule: RuleSplitLocalOrigin.
 func (d *Detector) reportSplit(h int32, r Result, code int, ds *Detections) {
 	switch r {
 	case ConnectSuccess:
@@ -173,6 +179,8 @@ func (d *Detector) reportSplit(h int32, r Result, code int, ds *Detections) {
 
 // httpCode is one status. A gateway failure is a 5xx too, and is posted first;
 // another 5xx ends a run of gateway failures; anything else ends both runs.
+//
+// Rule: RuleGatewayCodes, RuleGatewayFirst, RuleSuccessEndsRuns.
 func (d *Detector) httpCode(h int32, code int, ds *Detections) {
 	host := &d.hosts[h]
 	if code < 500 || code >= 600 {
@@ -191,6 +199,8 @@ func (d *Detector) httpCode(h int32, code int, ds *Detections) {
 // count adds one failure. Only reaching the threshold exactly sets the detector
 // off, so that a threshold of 0 never does, and failures that race past it do
 // not set it off twice.
+//
+// Rule: RuleThresholdEquality.
 func (d *Detector) count(h int32, t Type, ds *Detections) {
 	n := &d.hosts[h].Consecutive[t]
 	*n++
@@ -227,6 +237,8 @@ func (d *Detector) Enforcing(t Type) uint32 { return d.enforcing(t) }
 //
 // The counter of the detection restarts although the ejection was refused: the
 // host needs another full run of failures.
+//
+// Rule: RuleEjectedDropped, RuleCounterRestarts.
 func (d *Detector) Detected(now int64, h int32, t Type, sample uint32) Verdict {
 	host := &d.hosts[h]
 	if host.Ejected {
@@ -241,6 +253,7 @@ func (d *Detector) Detected(now int64, h int32, t Type, sample uint32) Verdict {
 func (d *Detector) eject(now int64, host *Host, t Type, sample uint32) Verdict {
 	// The cap is asked before the sampler, so that a detector that is never
 	// enforced still adds to the overflow counter.
+	// Rule: RuleCapBeforeSampler, RuleEnforcing.
 	if !d.Allows() {
 		d.stats.Overflow++
 		return Overflow
@@ -253,6 +266,7 @@ func (d *Detector) eject(now int64, host *Host, t Type, sample uint32) Verdict {
 	host.Ejected = true
 	host.Ejections++
 	host.LastEjected = now
+	// Rule: RuleEjectionTime, RuleMultiplierCap.
 	base, limit := int64(d.cfg.BaseEjectionTime), int64(d.maxEjectionTime())
 	if int64(host.Multiplier)*base < limit+base {
 		host.Multiplier++
@@ -276,6 +290,8 @@ func (d *Detector) Allows() bool {
 
 // Allowed is the rule of max_ejection_percent: may one of n hosts be ejected
 // while active are out?
+//
+// Rule: RuleMaxEjectionPercent, RuleStrictMaxEjectionPercent, RuleAlwaysEjectOneHost.
 func Allowed(active, n int, percent uint32, alwaysOne, firstFree bool) bool {
 	if n == 0 {
 		return false
@@ -292,6 +308,8 @@ func Allowed(active, n int, percent uint32, alwaysOne, firstFree bool) bool {
 
 // Returning appends to buf the hosts that the next tick lets return, in the
 // order of the configuration.
+//
+// Rule: RuleReturnAtTick.
 func (d *Detector) Returning(buf []int32) []int32 {
 	for h := range d.hosts {
 		if host := &d.hosts[h]; host.Ejected && d.next >= host.Eligible {
@@ -309,6 +327,8 @@ func (d *Detector) Returning(buf []int32) []int32 {
 // early says whether a host that returned at the tick before has been back for
 // a whole interval: the two instants are one interval apart give or take what
 // the machine adds, so that either can be.
+//
+// Rule: RuleReturnClearsCounters, RuleReturnsOneByOne.
 func (d *Detector) OnInterval(returning []int32, early bool, back func(h int32)) {
 	d.ticks++
 	for _, h := range returning {
@@ -342,6 +362,8 @@ func (d *Detector) MayDecayEarly() bool {
 // decay takes one from the multiplier at each tick for a host that has been
 // back for at least one interval, whether or not it gets traffic; at the tick
 // of the return itself it has not.
+//
+// Rule: RuleDecay, RuleDecayNeedsInterval.
 func (d *Detector) decay(host *Host, early bool) {
 	if host.Ejected || host.returnedAt == 0 || host.Multiplier == 0 {
 		return

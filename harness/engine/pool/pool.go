@@ -56,6 +56,8 @@ func (p *Pool) Clone() Pool {
 func (p *Pool) Pending() int { return len(p.pending) }
 
 // NewStream attaches the stream to an idle connection or queues it.
+//
+// Rule: RulePendingLimit, RuleMaxRequests.
 func (p *Pool) NewStream(id int32, lim *xds.CircuitBreakers, use *Use) Admission {
 	if p.idle > 0 {
 		if use.Requests >= lim.MaxRequests {
@@ -77,6 +79,8 @@ func (p *Pool) NewStream(id int32, lim *xds.CircuitBreakers, use *Use) Admission
 // Wanted reports whether a connection has to be opened: more streams wait than
 // connections are on their way. Over the cluster's limit only a pool that has
 // no connection at all may open one.
+//
+// Rule: RuleMaxConnections.
 func (p *Pool) Wanted(lim *xds.CircuitBreakers, use *Use) bool {
 	if len(p.pending) <= len(p.connecting) {
 		return false
@@ -118,6 +122,8 @@ func (p *Pool) next(use *Use) (int32, bool) {
 // order in which Envoy fails it (newest first before 1.40), and the other
 // connections that were on their way for those streams are given up. It returns
 // the streams and whether conn was still on its way.
+//
+// Rule: RuleFailTogether, RuleFailOldestFirst.
 func (p *Pool) Failed(conn int32, oldestFirst bool, use *Use) ([]int32, bool) {
 	if !p.drop(conn) {
 		return nil, false
@@ -147,6 +153,8 @@ func (p *Pool) drop(conn int32) bool {
 
 // Cancel takes a stream off the queue, because its request was given up. The
 // connection that was on its way for it goes on.
+//
+// Rule: RuleConnectGoesOn.
 func (p *Pool) Cancel(id int32, use *Use) bool {
 	for i, s := range p.pending {
 		if s == id {

@@ -64,6 +64,8 @@ func (l *Loads) Clone() Loads {
 
 // Availability is the health and the degraded health of one level, 0..100 each:
 // the share of its hosts times the overprovisioning factor, in percent.
+//
+// Rule: RuleAvailability.
 func Availability(v Level, factor uint32) (health, degraded uint32) {
 	n := v.Hosts - v.Excluded
 	if n <= 0 {
@@ -95,6 +97,8 @@ func (l *Loads) Compute(levels []Level, factor uint32, threshold float64) {
 
 // distribute gives the healthy hosts of all levels their share first, then the
 // degraded ones.
+//
+// Rule: RuleLoadDistribution, RuleHealthyBeforeDegraded, RuleLoadRemainder.
 func (l *Loads) distribute(levels []Level, factor, norm uint32) {
 	remaining := uint32(100)
 	take := func(avail uint32) uint32 {
@@ -126,6 +130,8 @@ func (l *Loads) distribute(levels []Level, factor, norm uint32) {
 
 // panic decides which levels ignore health, and spreads by host count when all
 // of them do.
+//
+// Rule: RulePanicThreshold, RulePanicNeedsLoss, RulePanicOff.
 func (l *Loads) panic(levels []Level, norm uint32, threshold float64) {
 	if threshold == 0 && norm == 0 {
 		// Nobody is left and panic is off: level 0 is picked and has no host.
@@ -153,6 +159,7 @@ func usable(v Level) float64 {
 	return 100*float64(v.Healthy)/float64(n) + 100*float64(v.Degraded)/float64(n)
 }
 
+// Rule: RuleTotalPanic.
 func (l *Loads) totalPanic(levels []Level) {
 	total := 0
 	for _, v := range levels {
@@ -178,6 +185,8 @@ func (l *Loads) totalPanic(levels []Level) {
 // Without sets the loads that a retry uses which avoids some levels, as the
 // retry priority plugin previous_priorities does. It reports false, and leaves
 // the loads as they are, if no other level has a host that can serve.
+//
+// Rule: RulePreviousPriorities.
 func (l *Loads) Without(levels []Level, factor uint32, avoid []bool) bool {
 	n := len(levels)
 	health, degraded := make([]uint32, n), make([]uint32, n)
@@ -217,6 +226,8 @@ func (l *Loads) onlyFirst() {
 }
 
 // Choose returns the level for r, 1..100, and whether its degraded hosts are meant.
+//
+// Rule: RuleChoosePriority.
 func (l *Loads) Choose(r uint32) (level int, degraded bool) {
 	sum := uint32(0)
 	for p, v := range l.healthy {

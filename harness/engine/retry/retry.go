@@ -64,6 +64,8 @@ func (s *State) Retries() uint32 { return s.done }
 
 // Decide is asked once after each attempt, after outlier detection has been
 // charged. The status matters for Response only.
+//
+// Rule: RuleRetryLimit.
 func (s *State) Decide(f Failure, status int) Decision {
 	if s.policy == nil || !Retriable(s.policy, f, status) {
 		return No
@@ -77,6 +79,8 @@ func (s *State) Decide(f Failure, status int) Decision {
 }
 
 // Retriable reports whether one of the policy's conditions meets the failure.
+//
+// Rule: RuleOverflowNoRetry.
 func Retriable(p *xds.RetryPolicy, f Failure, status int) bool {
 	if f == OverflowFailure {
 		return false
@@ -93,6 +97,7 @@ func Retriable(p *xds.RetryPolicy, f Failure, status int) bool {
 	return false
 }
 
+// Rule: RuleRetryOnResponse.
 func onResponse(p *xds.RetryPolicy, on string, status int) bool {
 	switch on {
 	case "5xx":
@@ -111,6 +116,7 @@ func onResponse(p *xds.RetryPolicy, on string, status int) bool {
 	return false
 }
 
+// Rule: RuleRetryOnReset.
 func onReset(on string, f Failure) bool {
 	switch on {
 	case "5xx", "gateway-error", "reset":
@@ -125,6 +131,8 @@ func onReset(on string, f Failure) bool {
 
 // BackOff is the wait before the n-th retry, n from 1: evenly drawn below base,
 // 2 base, 4 base, ..., at most the maximum, in whole milliseconds.
+//
+// Rule: RuleBackOff.
 func BackOff(p *xds.RetryPolicy, n uint32, draw uint64) time.Duration {
 	w := Window(p, n)
 	if w <= 0 {

@@ -1,0 +1,130 @@
+package engine
+
+// RuleID names one rule of the engine. The kill list has a mutant for each.
+type RuleID string
+
+// The rules of the engine, by topic. Behind each stand the section of the
+// founders' reference (envoy-semantics) and the place in Envoy's source that it
+// restates; files without a folder are below source/common/upstream. The comment
+// at the code that follows a rule names its constant.
+const (
+	// Outlier detection: what is counted.
+	RuleEveryAttemptCharged RuleID = "envoy/every-attempt-charged" // 4.2, 11.5: router.cc, onUpstreamHeaders, onUpstreamReset
+	RuleLocalErrorsAsCodes  RuleID = "envoy/local-errors-as-codes" // 4.3: outlier_detection_impl.cc, putResultNoLocalExternalSplit
+	RuleSplitLocalOrigin    RuleID = "envoy/split-local-origin"    // 4.3: outlier_detection_impl.cc, putResultWithLocalExternalSplit
+	RuleGatewayCodes        RuleID = "envoy/gateway-codes"         // 4.3: outlier_detection_impl.cc, putHttpResponseCode
+	RuleGatewayFirst        RuleID = "envoy/gateway-before-5xx"    // 4.3, 18.4: outlier_detection_impl.cc, putHttpResponseCode
+	RuleSuccessEndsRuns     RuleID = "envoy/success-ends-runs"     // 4.3: outlier_detection_impl.cc, putHttpResponseCode
+	RuleThresholdEquality   RuleID = "envoy/threshold-equality"    // 4.1, 4.3: outlier_detection_impl.cc, putHttpResponseCode
+	RuleTimeoutCharged      RuleID = "envoy/timeout-charged"       // 4.2: router.cc, onResponseTimeout, onPerTryTimeoutCommon
+	RulePendingNotCharged   RuleID = "envoy/pending-not-charged"   // 4.2, measured X08, X50: upstream_request.cc
+	RuleOverflowNotCharged  RuleID = "envoy/overflow-not-charged"  // 4.2, 9.6: router.cc, onUpstreamReset
+	RuleRetiredNotCharged   RuleID = "envoy/retired-not-charged"   // 4.3, 12.3: outlier_detection_impl.cc, putHttpResponseCode
+
+	// Outlier detection: what is ejected.
+	RuleEjectedDropped           RuleID = "envoy/ejected-dropped"              // 4.4: outlier_detection_impl.cc, onConsecutiveErrorWorker
+	RuleCounterRestarts          RuleID = "envoy/counter-restarts"             // 4.4: outlier_detection_impl.cc, onConsecutiveErrorWorker
+	RuleMaxEjectionPercent       RuleID = "envoy/max-ejection-percent"         // 4.5: outlier_detection_impl.cc, ejectHost
+	RuleStrictMaxEjectionPercent RuleID = "envoy/strict-max-ejection-percent"  // 15, 1.28: check_mep_on_first_eject
+	RuleAlwaysEjectOneHost       RuleID = "envoy/always-eject-one-host"        // 4.5: outlier_detection_impl.cc, ejectHost
+	RuleCapBeforeSampler         RuleID = "envoy/cap-before-sampler"           // 4.9, measured X02: outlier_detection_impl.cc, ejectHost
+	RuleEnforcing                RuleID = "envoy/enforcing"                    // 4.1: outlier_detection_impl.cc, enforceEjection
+	RuleEjectionTime             RuleID = "envoy/ejection-time"                // 4.6: outlier_detection_impl.cc, checkHostForUneject
+	RuleMultiplierCap            RuleID = "envoy/multiplier-cap"               // 4.6: outlier_detection_impl.cc, ejectHost
+	RuleReturnAtTick             RuleID = "envoy/return-at-tick"               // 4.6, 4.7: outlier_detection_impl.cc, onIntervalTimer
+	RuleTickPhase                RuleID = "envoy/tick-phase"                   // 4.7, measured X61: outlier_detection_impl.cc, armIntervalTimer
+	RuleReturnClearsCounters     RuleID = "envoy/return-clears-counters"       // 4.7: outlier_detection_impl.cc, unejectHost
+	RuleReturnsOneByOne          RuleID = "envoy/returns-one-by-one"           // 4.7, measured on 1.40.0: outlier_detection_impl.cc, onIntervalTimer
+	RuleDecay                    RuleID = "envoy/decay"                        // 4.7, measured X40: outlier_detection_impl.cc, onIntervalTimer
+	RuleDecayNeedsInterval       RuleID = "envoy/decay-needs-healthy-interval" // 15, 1.28: outlier_detection_impl.cc, onIntervalTimer
+
+	// From the ejection to the load balancer.
+	RuleThreadHops     RuleID = "envoy/thread-hops"         // 4.4, 5.4: outlier_detection_impl.cc, notifyMainThreadConsecutiveError
+	RuleEveryLevel     RuleID = "envoy/every-level"         // 5.2, measured X05: upstream_impl.cc, reloadHealthyHostsHelper
+	RuleMergeWindow    RuleID = "envoy/update-merge-window" // 5.2, measured G07: cluster_manager_impl.cc, scheduleUpdate
+	RuleMergeRideAlong RuleID = "envoy/merge-ride-along"    // 5.2, measured X05: cluster_manager_impl.cc, applyUpdates
+	RuleDrain          RuleID = "envoy/drain-on-ejection"   // 5.3, measured X32: cluster_manager_impl.cc, onHostHealthFailure
+	RulePartition      RuleID = "envoy/partition"           // 3.1, 3.2: upstream_impl.cc, partitionHostList
+	RuleDraining       RuleID = "envoy/draining-excluded"   // 3.2; 15, 1.30: upstream_impl.cc, excludeBasedOnHealthFlag
+
+	// Priorities and panic; load_balancer_impl.cc.
+	RuleAvailability          RuleID = "envoy/availability"            // 6.1: recalculatePerPriorityState
+	RuleLoadDistribution      RuleID = "envoy/load-distribution"       // 6.2: recalculatePerPriorityState, distributeLoad
+	RuleHealthyBeforeDegraded RuleID = "envoy/healthy-before-degraded" // 6.2: recalculatePerPriorityState
+	RuleLoadRemainder         RuleID = "envoy/load-remainder"          // 6.2: recalculatePerPriorityState
+	RulePanicThreshold        RuleID = "envoy/panic-threshold"         // 6.3: isHostSetInPanic
+	RulePanicNeedsLoss        RuleID = "envoy/panic-needs-loss"        // 6.3: recalculatePerPriorityPanic
+	RuleTotalPanic            RuleID = "envoy/total-panic"             // 6.3: recalculateLoadInTotalPanic
+	RulePanicOff              RuleID = "envoy/panic-off"               // 6.3: recalculatePerPriorityPanic
+	RulePanicAllHosts         RuleID = "envoy/panic-all-hosts"         // 6.3: hostSourceToUse
+	RuleChoosePriority        RuleID = "envoy/choose-priority"         // 6.4: choosePriority
+
+	// Localities and hosts; source/extensions/load_balancing_policies.
+	RuleLocalityWeight      RuleID = "envoy/locality-weight"               // 7.1, measured X12: locality_wrr.cc
+	RuleNoLocalitySchedule  RuleID = "envoy/no-locality-schedule"          // 7.1: locality_wrr.cc
+	RuleLocalityScheduler   RuleID = "envoy/locality-scheduler-per-worker" // 7.1; 15, 1.36: locality_wrr.cc
+	RuleRoundRobin          RuleID = "envoy/round-robin"                   // 8.1.1, measured G20, X56: round_robin_lb.h
+	RuleEDF                 RuleID = "envoy/edf"                           // 8.1.2, measured X33: edf_scheduler.h
+	RuleSchedulerStart      RuleID = "envoy/scheduler-random-start"        // 8.1.2; 15, 1.30: edf_scheduler.h, createWithPicks
+	RuleLeastRequest        RuleID = "envoy/least-request"                 // 8.2, measured X10: least_request_lb.cc, unweightedHostPickNChoices
+	RuleLeastRequestWeights RuleID = "envoy/least-request-weights"         // 8.2, measured X49: least_request_lb.cc, hostWeight
+	RuleRandom              RuleID = "envoy/random-one-draw"               // 8.3, measured X10: random_lb.cc
+	RuleActiveRequests      RuleID = "envoy/active-requests"               // 8.2: upstream_request.cc; streams on a connection only
+
+	// Connection pools and circuit breakers; conn_pool_base.cc.
+	RulePendingLimit    RuleID = "envoy/max-pending-requests"      // 9.2: newStreamImpl
+	RuleMaxRequests     RuleID = "envoy/max-requests"              // 9.3, measured G18: attachStreamToClient
+	RuleMaxConnections  RuleID = "envoy/max-connections"           // 9.4, measured X07: tryCreateNewConnection
+	RuleFailTogether    RuleID = "envoy/pending-fail-together"     // 9.5, measured G12: onConnectionEvent, purgePendingStreams
+	RuleFailOldestFirst RuleID = "envoy/pending-fail-oldest-first" // 9.5, 15, measured X64: purgePendingStreams
+	RuleConnectGoesOn   RuleID = "envoy/connect-goes-on"           // 4.2, measured X08: onPendingStreamCancel
+	RuleConnectTimeout  RuleID = "envoy/connect-timeout"           // 9.5: onConnectTimeout
+
+	// Retries; source/common/router.
+	RuleRetryOnResponse    RuleID = "envoy/retry-on-response"   // 11.2: retry_state_impl.cc, wouldRetryFromHeaders
+	RuleRetryOnReset       RuleID = "envoy/retry-on-reset"      // 11.2, measured X06: retry_state_impl.cc, wouldRetryFromReset
+	RuleOverflowNoRetry    RuleID = "envoy/overflow-no-retry"   // 9.6: retry_state_impl.cc, wouldRetryFromReset
+	RuleRetryLimit         RuleID = "envoy/retry-limit"         // 11.2, 10.5: retry_state_impl.cc, shouldRetry
+	RuleRetryBreaker       RuleID = "envoy/max-retries"         // 9.7, 10.5, measured X64: retry_state_impl.cc, shouldRetry
+	RuleBackOff            RuleID = "envoy/back-off"            // 11.3, measured X63: backoff_strategy.cc
+	RulePreviousHosts      RuleID = "envoy/previous-hosts"      // 11.4, measured X60: load_balancer_impl.cc, chooseHost
+	RulePreviousPriorities RuleID = "envoy/previous-priorities" // 11.4, measured X27: previous_priorities.cc
+	RuleChargeThenRetry    RuleID = "envoy/charge-then-retry"   // 11.5, 18.4: router.cc, onUpstreamReset
+	RuleRetryFindsCluster  RuleID = "envoy/retry-finds-cluster" // 10.2: router.cc, doRetry
+	RulePerTryTimeout      RuleID = "envoy/per-try-timeout"     // 10.4, measured X50: upstream_request.cc, setupPerTryTimeout
+
+	// What the client sees, and configuration.
+	RuleNoHost          RuleID = "envoy/no-host"          // 10.2: router.cc, sendNoHealthyUpstreamResponse
+	RuleFailureReplies  RuleID = "envoy/failure-replies"  // 10.3, 10.5: router.cc, onUpstreamReset
+	RuleRouteTimeout    RuleID = "envoy/route-timeout"    // 10.4: router.cc, onResponseTimeout
+	RuleClusterRebuilt  RuleID = "envoy/cluster-rebuilt"  // 12.3, measured X47: cluster_manager_impl.cc, addOrUpdateCluster
+	RuleDNSHosts        RuleID = "envoy/dns-hosts"        // 12.1, measured X24: dns_cluster.cc
+	RuleOneAddressOnce  RuleID = "envoy/one-address-once" // 4.13, measured X25: eds.cc, updateLocalityEndpoints
+	RuleBestDomain      RuleID = "envoy/best-domain"      // config_impl.cc, findVirtualHost
+	RuleFirstRouteFits  RuleID = "envoy/first-route-fits" // config_impl.cc, getRouteFromEntries
+	RuleUnknownClusters RuleID = "envoy/unknown-clusters" // 10.1: router.cc, decodeHeaders
+)
+
+// Rules lists every rule ID, in the order above.
+func Rules() []RuleID {
+	return []RuleID{
+		RuleEveryAttemptCharged, RuleLocalErrorsAsCodes, RuleSplitLocalOrigin, RuleGatewayCodes, RuleGatewayFirst,
+		RuleSuccessEndsRuns, RuleThresholdEquality, RuleTimeoutCharged, RulePendingNotCharged, RuleOverflowNotCharged,
+		RuleRetiredNotCharged,
+		RuleEjectedDropped, RuleCounterRestarts, RuleMaxEjectionPercent, RuleStrictMaxEjectionPercent,
+		RuleAlwaysEjectOneHost, RuleCapBeforeSampler, RuleEnforcing, RuleEjectionTime, RuleMultiplierCap,
+		RuleReturnAtTick, RuleTickPhase, RuleReturnClearsCounters, RuleReturnsOneByOne, RuleDecay,
+		RuleDecayNeedsInterval,
+		RuleThreadHops, RuleEveryLevel, RuleMergeWindow, RuleMergeRideAlong, RuleDrain, RulePartition, RuleDraining,
+		RuleAvailability, RuleLoadDistribution, RuleHealthyBeforeDegraded, RuleLoadRemainder, RulePanicThreshold,
+		RulePanicNeedsLoss, RuleTotalPanic, RulePanicOff, RulePanicAllHosts, RuleChoosePriority,
+		RuleLocalityWeight, RuleNoLocalitySchedule, RuleLocalityScheduler, RuleRoundRobin, RuleEDF,
+		RuleSchedulerStart, RuleLeastRequest, RuleLeastRequestWeights, RuleRandom, RuleActiveRequests,
+		RulePendingLimit, RuleMaxRequests, RuleMaxConnections, RuleFailTogether, RuleFailOldestFirst,
+		RuleConnectGoesOn, RuleConnectTimeout,
+		RuleRetryOnResponse, RuleRetryOnReset, RuleOverflowNoRetry, RuleRetryLimit, RuleRetryBreaker, RuleBackOff,
+		RulePreviousHosts, RulePreviousPriorities, RuleChargeThenRetry, RuleRetryFindsCluster, RulePerTryTimeout,
+		RuleNoHost, RuleFailureReplies, RuleRouteTimeout, RuleClusterRebuilt, RuleDNSHosts, RuleOneAddressOnce,
+		RuleBestDomain, RuleFirstRouteFits, RuleUnknownClusters,
+	}
+}
