@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 out=${OUT:-out/e2e}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-exec go test ./e2e -count=1 -timeout "${E2E_TIMEOUT:-20m}" -args \
-	-e2e -runs "$out/runs" -ginkgo.junit-report "$out/junit.xml" -ginkgo.no-color "$@"
+exec go test ./e2e -v -count=1 -timeout "${E2E_TIMEOUT:-20m}" -args \
+	-e2e -runs "$out/runs" -ginkgo.junit-report "$out/junit.xml" -ginkgo.no-color -ginkgo.succinct "$@"
