@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
 	. "github.com/onsi/gomega"
 
 	"github.com/faildrill/faildrill/harness"
@@ -87,7 +88,29 @@ func TestScenarios(t *testing.T) {
 			It(s.name(), Label("topic:"+s.topic, "backend:"+s.suite.backend.Name()), func() { s.check(known[s.name()]) })
 		}
 	})
+	ReportAfterSuite("summary", func(r Report) { summary(r, specs) })
 	RunSpecs(t, "faildrill")
+}
+
+// summary prints a line a backend, with the runs that needed more than one attempt.
+func summary(r Report, specs []*spec) {
+	passed, failed, skipped := 0, 0, 0
+	for _, s := range r.SpecReports.WithLeafNodeType(types.NodeTypeIt) {
+		switch {
+		case s.State.Is(types.SpecStatePassed):
+			passed++
+		case s.State.Is(types.SpecStateSkipped):
+			skipped++
+		default:
+			failed++
+		}
+	}
+	for _, s := range specs {
+		if n := len(s.attempts); n > 1 {
+			fmt.Printf("\n%s: %s on attempt %d, before: %s", s.name(), s.attempts[n-1].Verdict, n, s.attempts[0].Reason)
+		}
+	}
+	fmt.Printf("\n%d passed, %d failed, %d skipped\n", passed, failed, skipped)
 }
 
 // load makes the drills of every scenario for every backend that runs.
@@ -145,7 +168,7 @@ func play(ctx context.Context, specs []*spec, root string) {
 func (s *spec) check(known string) {
 	GinkgoHelper()
 	p := s.attempts[len(s.attempts)-1]
-	AddReportEntry("played", fmt.Sprintf("attempt %d of %d, %v times as fast, profile istio %s envoy %s, seed %d",
+	AddReportEntry("played", ReportEntryVisibilityFailureOrVerbose, fmt.Sprintf("attempt %d of %d, %v times as fast, profile istio %s envoy %s, seed %d",
 		len(s.attempts), len(s.attempts), p.Scale, p.Profile.Istio, p.Profile.Envoy, p.Seed))
 	if p.Verdict == result.Skip {
 		Skip(p.Reason)

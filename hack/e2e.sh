@@ -6,5 +6,8 @@ cd "$(dirname "$0")/.."
 out=${OUT:-out/e2e}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-exec go test ./e2e -v -count=1 -timeout "${E2E_TIMEOUT:-20m}" -args \
-	-e2e -runs "$out/runs" -ginkgo.junit-report "$out/junit.xml" -ginkgo.no-color -ginkgo.succinct "$@"
+# Built first and run by itself: go test would keep the output to its end.
+go test -c -o "$out/e2e.test" ./e2e
+cd e2e
+exec "$out/e2e.test" -e2e -runs "$out/runs" -test.timeout "${E2E_TIMEOUT:-20m}" \
+	-ginkgo.junit-report "$out/junit.xml" -ginkgo.no-color "$@"
