@@ -150,7 +150,7 @@ func (f *Folder) configs(s *schedule.Schedule) error {
 	for i, docs := range s.Documents {
 		var b strings.Builder
 		for _, d := range docs {
-			fmt.Fprintf(&b, "---\n# %s:%d\n%s\n", d.File, d.Line, strings.TrimSpace(d.YAML))
+			fmt.Fprintf(&b, "---\n%s%s:%d\n%s\n", originMark, d.File, d.Line, strings.TrimSpace(d.YAML))
 		}
 		if err := f.write(filepath.Join(dirConfig, fmt.Sprintf("%d.yaml", i)), []byte(b.String())); err != nil {
 			return err
@@ -158,6 +158,9 @@ func (f *Folder) configs(s *schedule.Schedule) error {
 	}
 	return nil
 }
+
+// originMark begins the comment that says where a saved object stood.
+const originMark = "# "
 
 // savedScenario is the scenario with its defaults, and with its configuration
 // where the run folder keeps it.

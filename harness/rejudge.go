@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
+	"strings"
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/result"
@@ -84,6 +86,7 @@ func Rejudge(dir string) (Played, error) {
 	p.Scale = s.Scale
 	p.restoreFile(dir)
 	p.judge(d, c, s)
+	p.asWritten(dir)
 	f := &Folder{path: dir}
 	p.Folder = dir
 	if err := f.saveVerdict(p.Run); err != nil {
@@ -102,6 +105,57 @@ func (p *Played) restoreFile(dir string) {
 	if json.Unmarshal(b, &doc) == nil && len(doc.Results) == 1 {
 		p.File, p.Replay = doc.Results[0].File, doc.Results[0].Replay
 	}
+}
+
+// asWritten points at the files that the run was made from, instead of at the
+// copies of them in its folder.
+func (p *Played) asWritten(dir string) {
+	origin := func(file *string, line *int) {
+		rel, err := filepath.Rel(dir, filepath.FromSlash(*file))
+		if err != nil || filepath.Dir(rel) != dirConfig {
+			return
+		}
+		text, err := os.ReadFile(filepath.Join(dir, rel))
+		if err != nil {
+			return
+		}
+		if f, l, ok := originOf(string(text), *line); ok {
+			*file, *line = f, l
+		}
+	}
+	for i := range p.Causes {
+		origin(&p.Causes[i].File, &p.Causes[i].Line)
+	}
+	for i := range p.NotModelled {
+		origin(&p.NotModelled[i].File, &p.NotModelled[i].Line)
+	}
+}
+
+// originOf finds where a line of a saved configuration stood: each object has its
+// file, and the line at which it begins, in a comment ahead of it.
+func originOf(saved string, line int) (file string, original int, ok bool) {
+	lines := strings.Split(saved, "\n")
+	from := min(line, len(lines)) - 1
+	for from >= 0 && lines[from] != "---" {
+		from--
+	}
+	if from < 0 || from+1 >= len(lines) {
+		return "", 0, false
+	}
+	place := strings.TrimPrefix(lines[from+1], originMark)
+	i := strings.LastIndexByte(place, ':')
+	if i < 0 || place == lines[from+1] {
+		return "", 0, false
+	}
+	begins, err := strconv.Atoi(place[i+1:])
+	if err != nil {
+		return "", 0, false
+	}
+	first := from + 2
+	for first < len(lines)-1 && (strings.TrimSpace(lines[first]) == "" || strings.HasPrefix(lines[first], "#")) {
+		first++
+	}
+	return place[:i], begins + line - (first + 1), true
 }
 
 // fits checks that the trace is one of this schedule.
