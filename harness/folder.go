@@ -138,7 +138,7 @@ func (f *Folder) begin(d *schedule.Drill, s *schedule.Schedule, prediction *trac
 		return fmt.Errorf("saving the run: %w", err)
 	}
 	if f.undo, err = os.Create(filepath.Join(f.path, fileUndo)); err != nil {
-		return fmt.Errorf("saving the run: %w", err)
+		return errors.Join(fmt.Errorf("saving the run: %w", err), f.trace.Close())
 	}
 	f.listen(sink)
 	return nil
@@ -228,9 +228,11 @@ func (f *Folder) end(p *Played) error {
 		return nil
 	}
 	p.Folder = f.path
-	p.Replay = "faildrill run --on " + p.Backend + " --seed " + fmt.Sprint(p.Seed) + scaleFlag(p.Scale) + " " + filepath.Join(f.path, fileScenario)
-	f.keep(f.trace.Close())
-	f.keep(f.undo.Close())
+	if f.trace != nil { // it was played
+		p.Replay = "faildrill run --on " + p.Backend + " --seed " + fmt.Sprint(p.Seed) + scaleFlag(p.Scale) + " " + filepath.Join(f.path, fileScenario)
+		f.keep(f.trace.Close())
+		f.keep(f.undo.Close())
+	}
 	f.keep(f.saveVerdict(p.Run))
 	if f.err != nil {
 		return fmt.Errorf("saving the run: %w", f.err)

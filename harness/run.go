@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,21 +47,27 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 	c := d.Compile()
 	p := Played{Run: newRun(d, c, b.Name())}
 	if problems := Rejections(c); len(problems) > 0 {
-		return p.ended(result.Error, result.Rejected, "the configuration is rejected: "+problems[0])
+		return p.unplayed(o.Folder, result.Error, result.Rejected, "the configuration is rejected: "+problems[0])
 	}
 	s, err := scaled(c.Schedule, o.Scale)
 	if err != nil {
-		return p.ended(result.Inconclusive, "", err.Error())
+		return p.unplayed(o.Folder, result.Inconclusive, "", err.Error())
 	}
 	p.Scale = s.Scale
 	if m := b.Missing(s); len(m) > 0 {
-		return p.ended(result.Skip, "", fmt.Sprintf("%s lacks %s: %s", b.Name(), m[0].Feature, m[0].Why))
+		return p.unplayed(o.Folder, result.Skip, "", fmt.Sprintf("%s lacks %s: %s", b.Name(), m[0].Feature, m[0].Why))
+	}
+	if ctx.Err() != nil {
+		p = p.unplayed(o.Folder, result.Error, "", reasonInterrupted)
+		p.Err = ctx.Err()
+		return p
 	}
 	p.Prediction = engine.Play(s)
 	sink := &backend.Collector{OnEvent: o.Progress}
 	if err := o.Folder.begin(d, s, p.Prediction, sink); err != nil {
 		p.Err = err
-		return p.ended(result.Error, "", err.Error())
+		p.Verdict, p.Reason = result.Error, err.Error()
+		return p
 	}
 	if err := b.Play(ctx, s, sink); err != nil {
 		p.Err = fmt.Errorf("playing %s on %s: %w", d.Name, b.Name(), err)
@@ -85,8 +92,10 @@ func newRun(d *schedule.Drill, c *schedule.Compiled, name string) result.Run {
 	}
 }
 
-func (p Played) ended(v result.Verdict, o result.Outcome, reason string) Played {
+// unplayed is the end of a drill that was not played: its folder has the verdict alone.
+func (p Played) unplayed(f *Folder, v result.Verdict, o result.Outcome, reason string) Played {
 	p.Verdict, p.Outcome, p.Reason = v, o, reason
+	p.Err = f.end(&p)
 	return p
 }
 
@@ -100,6 +109,9 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 	p.Counters, p.Endpoints = check.Counters(t), check.EndpointTables(t)
 	p.Expectations = check.Judge(expectations(d), t, p.Prediction)
 	switch {
+	case errors.Is(p.Err, context.Canceled), p.Err == nil && interrupted(t):
+		p.Verdict, p.Reason = result.Error, reasonInterrupted
+		return
 	case p.Err != nil:
 		p.Verdict, p.Reason = result.Error, p.Err.Error()
 		return
@@ -127,6 +139,14 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 	if !im.Outcome.Passes() || p.Verdict == result.Fail {
 		p.Causes = explain.Causes(c, engine.Play(c.Schedule), check.Outcome(engine.Play(c.Schedule)))
 	}
+}
+
+// reasonInterrupted is the reason of a run that somebody ended before its time.
+const reasonInterrupted = "interrupted"
+
+// interrupted reports whether somebody ended the run before its time.
+func interrupted(t *trace.Trace) bool {
+	return !t.Ended && slices.ContainsFunc(t.Notes, func(n trace.Note) bool { return n.Text == reasonInterrupted })
 }
 
 // ReasonTooSlow begins the reason of a run that the machine could not keep up with.
