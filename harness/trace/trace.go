@@ -16,6 +16,8 @@
 package trace
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -32,9 +34,13 @@ func (s Sec) D() time.Duration { return time.Duration(s) }
 // Seconds returns the offset in seconds.
 func (s Sec) Seconds() float64 { return time.Duration(s).Seconds() }
 
+// longest is the longest offset in seconds, either way: a hundred days. Beyond
+// it a floating-point number does not tell nanoseconds apart.
+const longest = 100 * 24 * 3600
+
 // MarshalJSON writes seconds with at most nine decimals.
 func (s Sec) MarshalJSON() ([]byte, error) {
-	return strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', -1, 64), nil
+	return strconv.AppendFloat(nil, float64(s)/1e9, 'f', -1, 64), nil
 }
 
 // UnmarshalJSON reads seconds.
@@ -42,6 +48,9 @@ func (s *Sec) UnmarshalJSON(b []byte) error {
 	f, err := strconv.ParseFloat(string(b), 64)
 	if err != nil {
 		return err
+	}
+	if math.Abs(f) > longest {
+		return fmt.Errorf("%s seconds; expected at most %d", b, int64(longest))
 	}
 	// Rounding to the nanosecond makes writing and reading an identity.
 	if f < 0 {
