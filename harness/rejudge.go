@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/result"
@@ -64,6 +65,9 @@ func Rejudge(dir string) (Played, error) {
 	observed, err := readFile(dir, fileTrace, trace.Read)
 	if err != nil {
 		return damaged(fileTrace, err)
+	}
+	if err := fits(s, prediction); err != nil {
+		return damaged(filePrediction, err)
 	}
 	if err := fits(s, observed); err != nil {
 		return damaged(fileTrace, err)
@@ -163,9 +167,38 @@ func fits(s *schedule.Schedule, t *trace.Trace) error {
 	if len(t.Run.Clients) != len(s.Clients) || len(t.Run.Upstreams) != len(s.Upstreams) {
 		return fmt.Errorf("it has %d clients and %d upstreams; the schedule has %d and %d", len(t.Run.Clients), len(t.Run.Upstreams), len(s.Clients), len(s.Upstreams))
 	}
+	if t.Run.Duration != s.Duration || t.Run.Scale != s.Scale {
+		return fmt.Errorf("it lasts %v at scale %v; the schedule %v at %v", t.Run.Duration.D(), t.Run.Scale, s.Duration.D(), s.Scale)
+	}
 	for _, st := range t.Steps {
-		if int(st.Index) >= len(s.Steps) || st.Index < 0 {
-			return fmt.Errorf("it has step %d; the schedule has %d steps", st.Index, len(s.Steps))
+		if int(st.Index) >= len(s.Steps) || st.Index < 0 || st.Kind != s.Steps[st.Index].Kind {
+			return fmt.Errorf("it has step %d, %s, which is not among the %d steps of the schedule", st.Index, st.Kind, len(s.Steps))
+		}
+	}
+	return within(s, t)
+}
+
+// waits is how long after its end a drill can wait for the last answer.
+const waits = trace.Sec(24 * time.Hour)
+
+// within checks that what drives the model when the run is judged happened in
+// the time of the drill.
+func within(s *schedule.Schedule, t *trace.Trace) error {
+	end := s.Duration + waits
+	out := func(from, to trace.Sec) bool { return from < 0 || to < from || to > end }
+	for i, a := range t.Attempts {
+		if out(a.At, a.Done) {
+			return fmt.Errorf("attempt %d lasts from %v to %v", i, a.At.D(), a.Done.D())
+		}
+	}
+	for i, r := range t.Requests {
+		if out(r.At, r.Done) || out(r.Sent, r.Done) {
+			return fmt.Errorf("request %d, due at %v, lasts from %v to %v", i, r.At.D(), r.Sent.D(), r.Done.D())
+		}
+	}
+	for i, c := range t.Changes {
+		if out(c.At, c.At) {
+			return fmt.Errorf("change %d is at %v", i, c.At.D())
 		}
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -185,17 +186,27 @@ func (s *Schedule) validate() error {
 		if len(c) != len(s.Clients) {
 			return fmt.Errorf("configuration %d is for %d clients; expected %d", i, len(c), len(s.Clients))
 		}
+		for j := range c {
+			if err := validConfig(&c[j], s.Duration); err != nil {
+				return fmt.Errorf("configuration %d: %w", i, err)
+			}
+		}
 	}
 	for i := range s.Clients {
 		if l := &s.Clients[i].Load; l.Every <= 0 && l.Count > 1 || l.Count < 0 || l.Concurrency < 0 {
 			return fmt.Errorf("client %d: its load of %d requests, one every %v, cannot be sent", i, l.Count, l.Every.D())
 		}
 	}
+	if s.Duration <= 0 || s.Duration > longest || !(s.Scale > 0) {
+		return fmt.Errorf("the schedule lasts %v at scale %v; expected more than 0s, at most 24h, and a positive scale", s.Duration.D(), s.Scale)
+	}
 	last := trace.Sec(0)
 	for i, st := range s.Steps {
 		switch {
 		case st.At < last:
 			return fmt.Errorf("step %d is at %v, before the one ahead of it", i, st.At.D())
+		case st.At > longest:
+			return fmt.Errorf("step %d is at %v, after any drill ends", i, st.At.D())
 		case st.Kind == KindConfig && (st.Config < 0 || st.Config >= len(s.Configs)):
 			return fmt.Errorf("step %d refers to configuration %d of %d", i, st.Config, len(s.Configs))
 		case st.Kind == KindFault && (st.Fault == nil || st.Fault.Upstream < 0 || int(st.Fault.Upstream) >= len(s.Upstreams)):
@@ -204,6 +215,31 @@ func (s *Schedule) validate() error {
 			return fmt.Errorf("step %d has the unknown kind %q", i, st.Kind)
 		}
 		last = st.At
+	}
+	return nil
+}
+
+const (
+	longest        = trace.Sec(24 * time.Hour)         // of all drills
+	mostTicks      = 24 * time.Hour / time.Millisecond // of outlier detection: Istio's shortest interval
+	mostPriorities = 129                               // Envoy's own bound
+)
+
+// validConfig checks what the engine relies on.
+func validConfig(c *xds.Config, duration trace.Sec) error {
+	for i := range c.Clusters {
+		k := &c.Clusters[i]
+		if od := k.OutlierDetection; od != nil && (od.Interval <= 0 || duration.D()/od.Interval > mostTicks || od.BaseEjectionTime < 0 || od.MaxEjectionTime < 0) {
+			return fmt.Errorf("cluster %s: an outlier detection interval of %v with ejections of %v to %v", k.Name, od.Interval, od.BaseEjectionTime, od.MaxEjectionTime)
+		}
+		if k.ConnectTimeout < 0 || k.UpdateMergeWindow < 0 || k.OverprovisioningFactor == 0 {
+			return fmt.Errorf("cluster %s: negative times, or no overprovisioning factor", k.Name)
+		}
+		for _, l := range k.Localities {
+			if l.Priority >= mostPriorities {
+				return fmt.Errorf("cluster %s: priority %d; expected less than %d", k.Name, l.Priority, mostPriorities)
+			}
+		}
 	}
 	return nil
 }
