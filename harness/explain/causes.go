@@ -117,7 +117,7 @@ func (f *Finding) asWritten(c *schedule.Compiled) {
 }
 
 // cured notes the change that was confirmed, with the objects as they are after
-// it: those of the configuration at 0 s.
+// it: those of the configuration at 0 s, or of the first that has them.
 func (f *Finding) cured(c *schedule.Compiled, e edit) {
 	f.cure = &e
 	f.Fix = e.fix()
@@ -125,7 +125,12 @@ func (f *Finding) cured(c *schedule.Compiled, e edit) {
 		if f.Fix.Patch != "" {
 			f.Fix.Patch += "---\n"
 		}
-		f.Fix.Patch += e.patched(c.Configs[0], id)
+		for _, rs := range c.Configs {
+			if text := e.patched(rs, id); text != "" {
+				f.Fix.Patch += text
+				break
+			}
+		}
 	}
 }
 
@@ -205,9 +210,10 @@ func rank(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
 		all = append(all, s)
 	}
 	if !slices.ContainsFunc(all, func(s scored) bool { return s.passes }) {
-		if both := together(c, im, found); both != nil {
-			for i := range all {
-				all[i].cured(c, *both)
+		if i, k, both := together(c, im, found); both != nil {
+			for _, n := range []int{i, k} {
+				all[n].cured(c, *both)
+				all[n].passes = true
 			}
 		}
 	}
@@ -231,21 +237,21 @@ func rank(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
 }
 
 // together looks for the first pair of findings whose changes make the drill
-// pass when both are made.
-func together(c *schedule.Compiled, im check.Impact, found []Finding) *edit {
+// pass when both are made. Nil: there is none.
+func together(c *schedule.Compiled, im check.Impact, found []Finding) (int, int, *edit) {
 	for i := range found {
 		for k := i + 1; k < len(found); k++ {
 			for _, a := range found[i].edits {
 				for _, b := range found[k].edits {
 					both := a.and(b)
 					if attempt(c, both, im.Lost).passes {
-						return &both
+						return i, k, &both
 					}
 				}
 			}
 		}
 	}
-	return nil
+	return 0, 0, nil
 }
 
 // standingFixes confirms changes of findings that matter although the drill
