@@ -300,7 +300,10 @@ func FaultWords(f *Fault) string {
 	case Reset:
 		return "resets connections"
 	case Hang:
-		return "hangs before the " + f.Hang
+		if f.Hang == "body" {
+			return "hangs in the body"
+		}
+		return "hangs before the headers"
 	case SlowBody:
 		return "drips the body"
 	case CloseAfter:

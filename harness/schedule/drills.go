@@ -145,7 +145,7 @@ func dnsLabel(s string) string {
 		}
 	}
 	if l := strings.Trim(string(b), "-"); l != "" {
-		return l[:min(len(l), 63)]
+		return strings.TrimRight(l[:min(len(l), 63)], "-")
 	}
 	return "client"
 }
