@@ -26,6 +26,7 @@ type port struct {
 	done      <-chan struct{} // closed when the upstream closes
 	running   sync.WaitGroup  // the accept loop and every connection
 	connected func(*port)     // called for each accepted connection; may be nil
+	idleGrace time.Duration   // see Config; set before the first refusal
 
 	mu      sync.Mutex
 	address string // with the number that the system gave
@@ -90,7 +91,10 @@ func (p *port) refuse() {
 	// If the number cannot be held, it is merely free for others to take.
 	p.hold, _ = holdPort(address)
 	for c, idle := range p.conns {
-		if idle {
+		switch {
+		case idle && p.idleGrace > 0:
+			p.closeLater(c, p.idleGrace)
+		case idle:
 			c.Close()
 		}
 	}
@@ -171,7 +175,12 @@ func (p *port) closeIdle(c *conn) {
 		c.Close()
 		return
 	}
-	time.AfterFunc(http2Grace, func() {
+	p.closeLater(c, http2Grace)
+}
+
+// closeLater closes the connection if it is idle then, and the port still refuses.
+func (p *port) closeLater(c *conn, after time.Duration) {
+	time.AfterFunc(after, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.ln == nil && p.conns[c] {

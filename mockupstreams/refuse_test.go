@@ -93,6 +93,27 @@ func TestRefuseLetsRequestsEnd(t *testing.T) {
 	}
 }
 
+// With a grace, a request that is on its way when the refusal begins is answered.
+func TestRefuseWithIdleGrace(t *testing.T) {
+	s := startTest(t, func(cfg *Config) { cfg.IdleGrace = 100 * time.Millisecond })
+	used, r := dial(t, s.Addrs()[0])
+	idle, _ := dial(t, s.Addrs()[0])
+	if _, err := rawGet(t, used, r, "/"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "two connections", func() bool { return s.Counts().Connections == 2 })
+	apply(t, s, `{"name": "down", "refuse": true}`)
+	wantRefused(t, s.Addrs()[0])
+	res, err := rawGet(t, used, r, "/")
+	if err != nil || res.StatusCode != 200 || !res.Close {
+		t.Errorf("got %v, %v, want an answer that closes the connection", res, err)
+	}
+	idle.SetReadDeadline(time.Now().Add(patience))
+	if n, err := idle.Read(make([]byte, 1)); n != 0 || isTimeout(err) {
+		t.Errorf("reading: got %d bytes, %v, want the end", n, err)
+	}
+}
+
 func TestRefuseOnePortOfTwo(t *testing.T) {
 	s := startTest(t, func(cfg *Config) { cfg.Listen = []string{"127.0.0.1:0", "127.0.0.1:0"} })
 	client := newClient(t, "HTTP/1.1")

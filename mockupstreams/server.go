@@ -41,6 +41,11 @@ type Config struct {
 	// the last byte of a short answer. Calls may come from several goroutines at
 	// once, and each holds up one request.
 	OnAttempt func(Attempt)
+	// IdleGrace is how long idle connections outlive a refusal; 0 means that they
+	// are closed at once. A connection on which a request is on its way is idle
+	// to the upstream: whoever closes his idle connections himself sets this, so
+	// that such a request is answered.
+	IdleGrace time.Duration
 	// Now tells the time of attempts and of For; nil means time.Now.
 	Now func() time.Time
 }
@@ -143,6 +148,7 @@ func (s *Server) listen() error {
 		if err != nil {
 			return err
 		}
+		p.idleGrace = s.cfg.IdleGrace
 		s.ports = append(s.ports, p)
 	}
 	if s.cfg.Control == "" {

@@ -43,7 +43,8 @@ func loadOf(l *schedule.Load) probe.Load {
 	return p
 }
 
-// ended records a request. What had no answer when the time was up counts as unanswered.
+// ended records a request. What had no answer when the time was up counts as
+// unanswered, unless it was late by no more than the machine was.
 func (d *drive) ended(ctx context.Context, client int, l *schedule.Load, r probe.Result) {
 	if d.stopped(ctx) {
 		return // interrupted in the middle of it
@@ -53,7 +54,7 @@ func (d *drive) ended(ctx context.Context, client int, l *schedule.Load, r probe
 		Status: int32(r.Status), Host: -1, Upstream: -1,
 	}
 	switch {
-	case e.Done > d.s.Duration:
+	case e.Done > d.s.Duration+d.excuse(e.Sent-e.At):
 		e.Status, e.Done, e.Error = 0, max(e.Sent, d.s.Duration), "unanswered at the end of the drill"
 	case r.Err == nil:
 	case l.Timeout > 0 && r.Kind == probe.KindTimeout:
@@ -68,4 +69,12 @@ func (d *drive) ended(ctx context.Context, client int, l *schedule.Load, r probe
 	}
 	d.p.Complete(&e)
 	d.sink.Event(e)
+}
+
+// excuse is how late an answer may be that was sent so late: the machine stood
+// still, or took its time.
+func (d *drive) excuse(late trace.Sec) trace.Sec {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return late + trace.Sec(d.report.Stall)
 }

@@ -25,6 +25,9 @@ const (
 	// lead is how far ahead the origin lies when everything is built, so that
 	// what is due at 0 s is not late.
 	lead = 20 * time.Millisecond
+	// lateAnswers is how long after the drill's time answers are waited for that
+	// would have come in time, had the machine not been late.
+	lateAnswers = 250 * time.Millisecond
 	// stopping bounds how long an environment may take to end.
 	stopping = 30 * time.Second
 )
@@ -90,11 +93,11 @@ func (d *drive) play(ctx context.Context) error {
 	d.origin = time.Now().Add(lead)
 	d.p.Begin(d.origin)
 
-	var running sync.WaitGroup
+	var running, loads sync.WaitGroup
 	running.Go(func() { d.watchStalls(ctx) })
 	failed := make([]error, len(d.s.Clients))
 	for i := range d.s.Clients {
-		running.Go(func() {
+		loads.Go(func() {
 			if failed[i] = d.load(ctx, i); failed[i] != nil {
 				stop(failed[i])
 			}
@@ -102,9 +105,20 @@ func (d *drive) play(ctx context.Context) error {
 	}
 	err := d.timeline(ctx)
 	if err == nil {
+		answered := make(chan struct{})
+		go func() {
+			loads.Wait()
+			close(answered)
+		}()
+		select {
+		case <-answered:
+		case <-time.After(lateAnswers):
+		case <-ctx.Done():
+		}
 		err = errOver
 	}
 	stop(err)
+	loads.Wait()
 	running.Wait()
 	d.witnesses.Wait()
 	if err = errors.Join(failed...); err == nil && !errors.Is(context.Cause(ctx), errOver) {

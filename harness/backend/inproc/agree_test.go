@@ -156,14 +156,14 @@ func TestAgreesWithTheEngine(t *testing.T) {
 		playing.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			for range 5 { // while the machine stands still
+			for range 6 {
 				sink := backend.Collector{}
 				if errs[i] = inproc.New().Play(t.Context(), s, &sink); errs[i] != nil {
 					return
 				}
 				backend.InOrder(&sink.Trace)
 				traces[i] = &sink.Trace
-				if live.Stalled(traces[i]) < 15*ms && lateness(traces[i]) < 15*ms {
+				if tooLate(traces[i]) == 0 {
 					return
 				}
 			}
@@ -176,11 +176,12 @@ func TestAgreesWithTheEngine(t *testing.T) {
 				t.Fatal(errs[i])
 			}
 			want, got := outcomes(engine.Play(schedules[i])), outcomes(traces[i])
-			if d := cmp.Diff(want, got); d != "" {
+			d := cmp.Diff(want, got)
+			if late := tooLate(traces[i]); d != "" && late > 0 {
+				t.Skipf("the machine was late by %v in every play", late)
+			}
+			if d != "" {
 				t.Errorf("requests (-engine +inproc):\n%s", d)
-				for _, n := range traces[i].Notes {
-					t.Log(n.At.D(), n.Text)
-				}
 			}
 			found := false
 			for _, o := range got {
@@ -208,14 +209,18 @@ func single(s *schedule.Schedule) {
 
 func route(s *schedule.Schedule) *xds.Route { return &s.Configs[0][0].VirtualHosts[0].Routes[0] }
 
-// lateness is how late requests were sent that had nobody to wait for.
-func lateness(tr *trace.Trace) time.Duration {
-	late := time.Duration(0)
+// tooLate is by how much the machine was too late for schedules that count in
+// tens of milliseconds: it stood still, or sent requests late that had nobody to
+// wait for. 0: it was not.
+func tooLate(tr *trace.Trace) time.Duration {
+	late := live.Stalled(tr)
 	for i, r := range tr.Requests {
-		if i > 0 && tr.Requests[i-1].Done > r.At {
-			continue
+		if i == 0 || tr.Requests[i-1].Done <= r.At {
+			late = max(late, (r.Sent - r.At).D())
 		}
-		late = max(late, (r.Sent - r.At).D())
+	}
+	if late < 15*time.Millisecond {
+		return 0
 	}
 	return late
 }

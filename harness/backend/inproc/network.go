@@ -42,6 +42,10 @@ type hole struct {
 
 const anyPort = "127.0.0.1:0"
 
+// idleGrace lets a request be answered that a proxy has sent just before its
+// upstream refuses. The proxies close the idle connections themselves.
+const idleGrace = 250 * time.Millisecond
+
 // start starts every upstream, healthy.
 func (n *network) start() (err error) {
 	n.at = map[string]endpoint{}
@@ -79,7 +83,7 @@ func (n *network) startUpstream(i int) error {
 	}
 	srv, err := mockupstreams.Start(mockupstreams.Config{
 		Name: fmt.Sprintf("upstream-%d", i), Listen: slices.Repeat([]string{anyPort}, len(here)),
-		Body: "healthy: " + u.Address + "\n", Seed: n.s.Seed + uint64(i),
+		Body: "healthy: " + u.Address + "\n", Seed: n.s.Seed + uint64(i), IdleGrace: idleGrace,
 	})
 	if err != nil {
 		return err

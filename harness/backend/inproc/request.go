@@ -290,23 +290,24 @@ func (w *world) routeTimeout(rq *request) {
 	w.refuse(rq, 504, "upstream request timeout")
 }
 
-// clientGone is the client that goes away: nobody is charged.
+// clientGone is the client that goes away: nobody is charged. When the drill's
+// time is up, it did not want to go, and nothing is said of it.
 func (w *world) clientGone(rq *request) {
 	if rq.ended {
 		return
 	}
+	trying := rq.stage == attached || rq.stage == pending
 	switch rq.stage {
-	case attached:
+	case attached, body:
 		w.release(rq, false)
-		w.record(rq, trace.Cancelled, 0, false)
 	case pending:
 		rq.c.pools[rq.host].Cancel(rq.id, &rq.c.use)
-		w.record(rq, trace.Cancelled, 0, false)
-	case body:
-		w.release(rq, false)
 	case idle:
 	}
-	if !w.over { // then it is the drill that has ended
+	if !w.over {
+		if trying {
+			w.record(rq, trace.Cancelled, 0, false)
+		}
 		rq.flags |= trace.FlagDC
 	}
 	w.breakOff(rq)

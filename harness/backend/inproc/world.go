@@ -27,8 +27,8 @@ type world struct {
 
 	mu      sync.Mutex // guards what follows, and all clusters, connections and requests
 	now     int64      // nanoseconds since the origin, as of the latest lock
-	over    bool       // the drill's time is up: nothing counts any more
-	stopped bool       // no request is accepted any more
+	over    bool       // the drill's time is up: answers may still come, but decide nothing
+	stopped bool       // no request is accepted any more, nothing is recorded
 	ch      engine.Chooser
 	proxies []*proxy
 	timed   []*cluster // the clusters that act by themselves
@@ -135,11 +135,11 @@ func (w *world) run(ctx context.Context) {
 			w.expired(t)
 		}
 		until := w.next
+		if w.over {
+			until = never // clusters have stopped
+		}
 		if w.timers.Len() > 0 {
 			until = min(until, w.timers.Peek())
-		}
-		if w.over {
-			until = never
 		}
 		w.sleeping = until
 		sleep.Reset(time.Duration(min(until-w.now, int64(time.Hour))))
@@ -169,7 +169,7 @@ func (w *world) expired(t timer) {
 
 // emit hands an event to the sink in the order in which things were decided.
 func (w *world) emit(e trace.Event) {
-	if !w.over {
+	if !w.stopped {
 		w.sink.Event(e)
 	}
 }
