@@ -50,6 +50,10 @@ func Drills(inputs []*scenario.Input, o Options) ([]*schedule.Drill, error) {
 			continue
 		}
 		if o.Duration > 0 {
+			if p := tooShort(in, scenario.Duration(o.Duration)); len(p) > 0 {
+				problems = append(problems, p...)
+				continue
+			}
 			in.Scenario.Spec.Duration = scenario.Duration(o.Duration)
 		}
 		d, err := schedule.New(in, so)
@@ -65,6 +69,36 @@ func Drills(inputs []*scenario.Input, o Options) ([]*schedule.Drill, error) {
 		return nil, problems
 	}
 	return out, nil
+}
+
+// tooShort are the entries and expectations of a scenario that another duration
+// than its own would cut off.
+func tooShort(in *scenario.Input, d scenario.Duration) scenario.Problems {
+	var ps scenario.Problems
+	add := func(path string, at scenario.Duration) {
+		ps = append(ps, scenario.Problem{Pos: in.Where(path), Message: fmt.Sprintf("%s: lasts to %s, after the end of the drill (--duration %s)", path, at, d)})
+	}
+	for i, st := range in.Scenario.Spec.Timeline {
+		if st.At >= d {
+			add(fmt.Sprintf("spec.timeline[%d]", i), st.At)
+		}
+	}
+	for i, e := range in.Scenario.Spec.Expect {
+		end := e.Within + e.For
+		for _, at := range append([]scenario.Duration{end}, e.During...) {
+			end = max(end, at)
+		}
+		if e.After != nil {
+			end += *e.After
+		}
+		if e.At != nil {
+			end = max(end, *e.At)
+		}
+		if end > d {
+			add(fmt.Sprintf("spec.expect[%d]", i), end)
+		}
+	}
+	return ps
 }
 
 // Plan predicts one drill: translate, play, judge, explain.

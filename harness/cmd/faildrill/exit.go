@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/faildrill/faildrill/harness"
 	"github.com/faildrill/faildrill/harness/result"
@@ -60,6 +61,7 @@ func codeOf(err error) int {
 	var us usageError
 	var si silentError
 	var en environmentError
+	var pe *fs.PathError
 	switch {
 	case errors.As(err, &si):
 		return int(si.code)
@@ -69,6 +71,8 @@ func codeOf(err error) int {
 		return int(codeEnvironment)
 	case errors.As(err, &ps), errors.As(err, &us), errors.Is(err, harness.ErrFolder), errors.Is(err, harness.ErrDamaged):
 		return int(codeInput)
+	case errors.As(err, &pe):
+		return int(codeEnvironment) // a result that could not be written
 	}
 	return int(codeInput)
 }

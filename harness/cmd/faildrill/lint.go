@@ -7,6 +7,7 @@ import (
 	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/scenario"
 )
 
 func (a *app) lint() *cobra.Command {
@@ -25,12 +26,12 @@ func (a *app) lint() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p := istio.DefaultProfile()
-			if o.Profile != nil {
-				p = *o.Profile
-			}
 			found := []report.Diagnostic{}
 			for _, in := range inputs {
+				p, err := profileFor(in, o.Profile)
+				if err != nil {
+					return err
+				}
 				for _, d := range explain.Lint(in, p) {
 					if d.Severity == explain.SeverityError {
 						a.code.add(codeFailed)
@@ -48,4 +49,19 @@ func (a *app) lint() *cobra.Command {
 	}
 	f.register(c)
 	return c
+}
+
+// profileFor is the profile of the command line, else the scenario's own.
+func profileFor(in *scenario.Input, chosen *istio.Profile) (istio.Profile, error) {
+	switch {
+	case chosen != nil:
+		return *chosen, nil
+	case in.Scenario == nil || in.Scenario.Spec.Profile == "":
+		return istio.DefaultProfile(), nil
+	}
+	p, err := istio.ParseProfile(in.Scenario.Spec.Profile)
+	if err != nil {
+		return p, scenario.Problems{{Pos: in.Where("spec.profile"), Message: err.Error()}}
+	}
+	return p, nil
 }

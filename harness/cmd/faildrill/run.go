@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,20 +91,36 @@ func (a *app) play(ctx context.Context, args []string, f *runFlags) error {
 	if root == "" {
 		root = harness.DefaultRoot(time.Now(), drills[0].Name)
 	}
+	// Before anything runs: a result that cannot be written is no result.
+	if err := writable(f.junit); err != nil {
+		return usageError{fmt.Errorf("--junit: %w", err)}
+	}
 	if err := harness.NewRoot(root); err != nil {
 		return err
-	}
-	if f.junit != "" {
-		// Before anything runs: a result that cannot be written is no result.
-		if err := os.WriteFile(f.junit, nil, 0o644); err != nil {
-			return usageError{fmt.Errorf("--junit: %w", err)}
-		}
 	}
 	played, err := a.playAll(ctx, drills, root, f)
 	if err != nil {
 		return err
 	}
 	return a.reportRuns(played, f.output, f.junit)
+}
+
+// writable reports why a file cannot be written, and leaves it as it is.
+func writable(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := os.Stat(name)
+	missing := errors.Is(err, fs.ErrNotExist)
+	w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	err = w.Close()
+	if missing {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
 }
 
 // repaired are the drills with the proposed changes made. Their expectations
@@ -205,6 +223,9 @@ func (a *app) judge() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			if output != "text" && output != "json" {
 				return usageError{fmt.Errorf("unknown output %q; expected text or json", output)}
+			}
+			if err := writable(junit); err != nil {
+				return usageError{fmt.Errorf("--junit: %w", err)}
 			}
 			var played []harness.Played
 			for _, dir := range args {
