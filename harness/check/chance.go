@@ -21,7 +21,9 @@ func interval(k, n int) (low, high float64) {
 		low = distuv.Beta{Alpha: float64(k), Beta: float64(n - k + 1)}.Quantile(ErrorRate / 2)
 	}
 	if k < n {
-		high = distuv.Beta{Alpha: float64(k + 1), Beta: float64(n - k)}.Quantile(1 - ErrorRate/2)
+		// The mirror image of the other bound: so close to 1 the quantile function
+		// gives up (0.99999 for none of 60, which is 0.21).
+		high = 1 - distuv.Beta{Alpha: float64(n - k), Beta: float64(k + 1)}.Quantile(ErrorRate/2)
 	}
 	return low, high
 }
