@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/result"
@@ -31,6 +32,9 @@ type judge struct {
 	e      *scenario.Expectation
 	t, p   *trace.Trace
 	client int32
+	// certain says of the window that is read whether luck had no part in the
+	// prediction.
+	certain func() bool
 }
 
 // finding is the verdict on one window or instant.
@@ -195,6 +199,7 @@ func verdictOf(ok bool) result.Verdict {
 // window reads everything that the expectation says on one window.
 func (j *judge) window(from, to trace.Sec) finding {
 	w, p := In(j.t, j.client, from, to), In(j.p, j.client, from, to)
+	j.certain = sync.OnceValue(func() bool { return certain(j.p, j.client, from, to) })
 	var f finding
 	e := j.e
 	if e.Requests != nil {
@@ -252,8 +257,8 @@ func (j *judge) rate(f *finding, what string, b scenario.Bound, k, n, pk, pn int
 	if len(strconv.FormatFloat(share, 'f', -1, 64)) > 6 {
 		observed = fmt.Sprintf("%s: %.1f%% (%d of %d)", what, share, k, n)
 	}
-	// What the model gives as none or all is not chance.
-	if pn > 0 && (pk == 0 || pk == pn) || b.Min == b.Max && (b.Min == 0 || b.Min == 100) {
+	// What the model gives as none or all is not chance, unless luck had a part.
+	if b.Min == b.Max && (b.Min == 0 || b.Min == 100) || pn > 0 && (pk == 0 || pk == pn) && j.certain() {
 		f.add(verdictOf(b.Holds(share)), observed, "")
 		return
 	}
