@@ -88,6 +88,9 @@ func (d *drive) play(ctx context.Context) error {
 	if err := d.p.Start(ctx); err != nil {
 		return fmt.Errorf("starting %s: %w", d.p.Name(), err)
 	}
+	if err := calm(ctx); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d.origin = time.Now().Add(lead)

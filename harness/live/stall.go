@@ -51,3 +51,30 @@ func Stalled(t *trace.Trace) time.Duration {
 	}
 	return longest
 }
+
+const (
+	calmFor  = 4               // this many sleeps in a row have to end on time
+	calmEnds = 5 * time.Second // after that the drill begins in any case
+)
+
+// calm waits until sleeps end when they should: many drills that start at once
+// keep each other from being on time.
+func calm(ctx context.Context) error {
+	deadline := time.Now().Add(calmEnds)
+	timer := time.NewTimer(stallTick)
+	defer timer.Stop()
+	for good := 0; good < calmFor && time.Now().Before(deadline); {
+		last := time.Now()
+		timer.Reset(stallTick)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		good++
+		if time.Since(last) > 2*stallTick {
+			good = 0
+		}
+	}
+	return nil
+}

@@ -134,9 +134,10 @@ func (c *cluster) closeIdle(h int32) {
 	c.pools[h].CloseIdle(&c.use)
 }
 
-// closeIdleOf closes every idle connection to an upstream, as a server that
-// goes away does.
-func (w *world) closeIdleOf(upstream int32) {
+// leave closes every idle connection to an upstream, as a server that goes away
+// does, and the others when their requests have ended.
+func (w *world) leave(upstream int32) {
+	w.left[upstream] = w.ids
 	for _, p := range w.proxies {
 		for _, c := range p.clusters {
 			for h := range c.Hosts() {

@@ -157,7 +157,7 @@ func (w *world) giveBack(cn *conn, reuse bool) bool {
 	c, h := cn.c, cn.host
 	c.End(h)
 	cn.rq = nil
-	reuse = reuse && cn.state != closed && !c.retired && !c.Ejected(h)
+	reuse = reuse && cn.state != closed && !c.retired && !c.Ejected(h) && cn.id > w.left[c.Hosts()[h].Upstream]
 	next, ok := c.pools[h].Done(reuse, &c.use)
 	switch {
 	case !reuse:

@@ -122,8 +122,8 @@ func (p *player) Step(_ context.Context, step int) error {
 	return nil
 }
 
-// fault begins a fault. When a server goes away, no proxy picks one of its idle
-// connections any more.
+// fault begins a fault. When a server goes away, no proxy uses one of its
+// connections for another request.
 func (p *player) fault(step int) error {
 	f := p.s.Steps[step].Fault
 	if live.NeedsTraffic(&p.s.Steps[step]) {
@@ -134,7 +134,7 @@ func (p *player) fault(step int) error {
 	if err := p.net.apply(step); err != nil {
 		return err
 	}
-	p.w.closeIdleOf(f.Upstream)
+	p.w.leave(f.Upstream)
 	return nil
 }
 

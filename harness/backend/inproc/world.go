@@ -35,8 +35,9 @@ type world struct {
 	next    int64      // when one of them does
 	hosts   []trace.Host
 	streams map[int32]*request
-	conns   map[*conn]bool // whose goroutines run
-	ids     int32          // of streams and connections
+	conns   map[*conn]bool  // whose goroutines run
+	ids     int32           // of streams and connections
+	left    map[int32]int32 // by upstream that went away: connections up to this one are used no more
 
 	timers   des.Queue[timer]
 	sleeping int64 // until when the timers sleep
@@ -64,7 +65,7 @@ const (
 func newWorld(s *schedule.Schedule, sink backend.Sink, n *network) *world {
 	return &world{
 		s: s, sink: sink, net: n, ch: engine.NewChooser(s.Seed), next: never, sleeping: never,
-		streams: map[int32]*request{}, conns: map[*conn]bool{}, wake: make(chan struct{}, 1),
+		streams: map[int32]*request{}, conns: map[*conn]bool{}, left: map[int32]int32{}, wake: make(chan struct{}, 1),
 	}
 }
 
