@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,10 +14,10 @@ import (
 // thread holds, and what is on its way from one to the other.
 //
 //	priority 0: 0 %, priority 1: 100 %
-//	h0 10.0.0.1:80  P0  out  ejected until 84.500 (1 x base, 1 so far)
+//	h0 10.0.0.1:80  P0  out  ejected until 84.5 (1 x base, ejection 1)
 //	h1 10.0.0.2:80  P1  in   5xx 1, gateway 1
-//	priority 0 is delivered at 5.200
-//	tick 15.000
+//	priority 0 is delivered at 5.2
+//	tick 15
 //
 // "out" and "in" are the workers' view, the rest of a host's line is the main
 // thread's. Counters of 0 are left out.
@@ -82,9 +83,9 @@ func drawDetector(c *Cluster, h int32) []string {
 	d := c.detector.Host(h)
 	switch {
 	case d.Ejected:
-		facts = append(facts, fmt.Sprintf("ejected until %s (%d x base, %d so far)", drawTime(c.detector.ReturnTick(h)), d.Multiplier, d.Ejections))
+		facts = append(facts, fmt.Sprintf("ejected until %s (%d x base, ejection %d)", drawTime(c.detector.ReturnTick(h)), d.Multiplier, d.Ejections))
 	case d.Ejections > 0:
-		facts = append(facts, fmt.Sprintf("multiplier %d, %d ejections so far", d.Multiplier, d.Ejections))
+		facts = append(facts, fmt.Sprintf("multiplier %d, ejections %d", d.Multiplier, d.Ejections))
 	}
 	for _, k := range []struct {
 		t    outlier.Type
@@ -110,5 +111,7 @@ func (w *workers) sees(p uint32, h int32) bool {
 	return false
 }
 
-// drawTime is a moment in seconds, to the millisecond.
-func drawTime(at int64) string { return fmt.Sprintf("%.3f", time.Duration(at).Seconds()) }
+// drawTime is a moment in seconds.
+func drawTime(at int64) string {
+	return strconv.FormatFloat(time.Duration(at).Seconds(), 'f', -1, 64)
+}

@@ -73,17 +73,29 @@ func Play(s *schedule.Schedule) *trace.Trace {
 
 // PlayWith is Play with other thread delays.
 func PlayWith(s *schedule.Schedule, d Delays) *trace.Trace {
-	w := &world{s: s, ch: NewChooser(s.Seed), delays: d, tr: &trace.Trace{Run: RunOf(s, "model")}}
+	w := newWorld(s, d)
+	w.play(func() {})
+	return w.tr
+}
+
+func newWorld(s *schedule.Schedule, d Delays) *world {
+	return &world{s: s, ch: NewChooser(s.Seed), delays: d, tr: &trace.Trace{Run: RunOf(s, "model")}}
+}
+
+// play plays the drill to its end. Requests that are in flight when the time is
+// up are waited for, as every backend does; their own timeouts bound that.
+// observed is called after each observation.
+func (w *world) play(observed func()) {
 	w.start()
-	// Requests that are in flight when the time is up are waited for, as every
-	// backend does; their own timeouts bound that.
-	for w.q.Len() > 0 && (w.q.Peek() <= int64(s.Duration) || w.inFlight() > 0) {
+	for w.q.Len() > 0 && (w.q.Peek() <= int64(w.s.Duration) || w.inFlight() > 0) {
 		at, e := w.q.Pop()
 		w.now = at
 		w.handle(e)
+		if e.kind == evObserve {
+			observed()
+		}
 	}
 	w.finish()
-	return w.tr
 }
 
 func (w *world) inFlight() int {

@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/engine/outlier"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// One cluster, driven by hand:
+//
+//	cluster lb=ROUND_ROBIN panic=50 merge=1s
+//	outlier consecutive_5xx=1 max_percent=100
+//	host priority=1 weight=2 health=DRAINING locality=a
+//	locality a weight=1
+//	at 0.40 report h0 503                     or connected, refused, timeout
+//	at 0.40 pick 100                          how many fall on each host
+//	at 0.40 draw
+//
+// Threads are as fast as the engine takes them to be, 0.1 ms a hop.
+func TestClusterTranscripts(t *testing.T) {
+	transcripts(t, "cluster", func(t *testing.T, lines []string) string {
+		s := &clusterStory{T: t, cfg: testCluster(), ch: NewChooser(1), rules: xds.Rules{DecayNeedsHealthyInterval: true, DrainingExcluded: true, SchedulerRandomStart: true}}
+		for _, l := range lines {
+			s.out.WriteString(l + "\n")
+			if l != "" && !strings.HasPrefix(l, "#") {
+				s.do(strings.Fields(l))
+			}
+		}
+		return s.out.String()
+	})
+}
+
+type clusterStory struct {
+	*testing.T
+	cfg   xds.Cluster
+	rules xds.Rules
+	hosts []Host
+	c     *Cluster
+	ch    Chooser
+	out   strings.Builder
+}
+
+func (s *clusterStory) do(f []string) {
+	switch f[0] {
+	case "cluster":
+		setCluster(s.T, &s.cfg, optionsOf(f[1:]))
+	case "outlier":
+		setOutlier(s.T, &s.cfg, optionsOf(f[1:]))
+	case "locality":
+		o, l := optionsOf(f[2:]), xds.LocalityEndpoints{Locality: xds.Locality{Region: f[1]}}
+		take(s.T, o, "weight", &l.Weight)
+		take(s.T, o, "priority", &l.Priority)
+		none(s.T, o)
+		s.cfg.Localities = append(s.cfg.Localities, l)
+	case "host":
+		h := Host{Address: fmt.Sprintf("10.0.0.%d:80", len(s.hosts)+1), Port: 80, Weight: 1, Upstream: -1, Trace: -1}
+		o := optionsOf(f[1:])
+		take(s.T, o, "priority", &h.Priority)
+		take(s.T, o, "weight", &h.Weight)
+		take(s.T, o, "health", &h.Health)
+		take(s.T, o, "locality", &h.Locality.Region)
+		none(s.T, o)
+		s.hosts = append(s.hosts, h)
+	case "at":
+		s.at(f[1], f[2:])
+	default:
+		s.Fatalf("unknown command %q", f)
+	}
+}
+
+func (s *clusterStory) at(when string, f []string) {
+	if s.c == nil {
+		s.c = NewCluster(&s.cfg, s.rules, s.hosts, DefaultDelays, 0, &s.ch)
+	}
+	seconds, err := strconv.ParseFloat(when, 64)
+	if err != nil {
+		s.Fatal(err)
+	}
+	now := int64(seconds*1e5+0.5) * int64(10*time.Microsecond)
+	s.c.Advance(now, &s.ch, s.tell)
+	switch f[0] {
+	case "report":
+		s.report(now, f[1], f[2])
+	case "pick":
+		s.pick(f[1])
+	case "draw":
+		s.out.WriteString(indent(s.c.Draw()))
+	default:
+		s.Fatalf("unknown command %q", f)
+	}
+}
+
+func (s *clusterStory) report(now int64, host, what string) {
+	h, err := strconv.Atoi(strings.TrimPrefix(host, "h"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	r, code := map[string]outlier.Result{"connected": outlier.ConnectSuccess, "refused": outlier.ConnectFailed, "timeout": outlier.Timeout}[what], 0
+	if n, err := strconv.Atoi(what); err == nil {
+		r, code = outlier.RequestSuccess, n
+		if n >= 500 {
+			r = outlier.RequestFailed
+		}
+	}
+	s.c.Report(now, int32(h), r, code, &s.ch, s.tell)
+}
+
+func (s *clusterStory) pick(times string) {
+	n, err := strconv.Atoi(times)
+	if err != nil {
+		s.Fatal(err)
+	}
+	got, nobody := make([]int, len(s.hosts)), 0
+	for range n {
+		if h := s.c.Pick(nil, nil, &s.ch); h == NoHost {
+			nobody++
+		} else {
+			got[h]++
+		}
+	}
+	fmt.Fprintf(&s.out, "    picked: %s", strings.Trim(fmt.Sprint(got), "[]"))
+	if nobody > 0 {
+		fmt.Fprintf(&s.out, ", nobody %d", nobody)
+	}
+	s.out.WriteString("\n")
+}
+
+func (s *clusterStory) tell(c Change) {
+	what := "the loads change"
+	switch c.Kind {
+	case HostEjected:
+		what = fmt.Sprintf("h%d is ejected by %s until %s", c.Host, c.Type, drawTime(c.Until))
+	case HostReturned:
+		what = fmt.Sprintf("h%d returns", c.Host)
+	case EjectionOverflow:
+		what = fmt.Sprintf("h%d: %s overflows", c.Host, c.Type)
+	case EjectionUnenforced:
+		what = fmt.Sprintf("h%d: %s is not enforced", c.Host, c.Type)
+	case LoadChanged:
+	}
+	fmt.Fprintf(&s.out, "    %s %s\n", drawTime(c.At), what)
+}
