@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/faildrill/faildrill/harness/engine/outlier"
 	"github.com/faildrill/faildrill/harness/xds"
@@ -113,5 +112,5 @@ func (w *workers) sees(p uint32, h int32) bool {
 
 // drawTime is a moment in seconds.
 func drawTime(at int64) string {
-	return strconv.FormatFloat(time.Duration(at).Seconds(), 'f', -1, 64)
+	return strconv.FormatFloat(float64(at)/1e9, 'f', -1, 64)
 }

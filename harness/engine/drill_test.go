@@ -29,9 +29,10 @@ import (
 //	at 5 fault dead east refuse                or status status=503, delay delay=1s, ...
 //	at 6 heal dead
 //	draw 4.5 6                                 the cluster's state at these instants
-//	play 20s
+//	play 20s                                   or play 20s summed
 //
-// Play writes what was decided, then the requests, runs of alike ones in a line.
+// Play writes what was decided, then the requests, runs of alike ones in a line,
+// or how many there were of each kind.
 func TestDrills(t *testing.T) {
 	transcripts(t, "drill", func(t *testing.T, lines []string) string {
 		d := newDrill(t)
@@ -100,7 +101,12 @@ func (d *drill) do(f []string) string {
 			d.s.Observe = append(d.s.Observe, d.seconds(at))
 		}
 	case "play":
-		return d.play(f[1])
+		w, drawn := d.play(f[1])
+		told := requests(w.tr)
+		if len(f) > 2 {
+			told = summed(w.tr)
+		}
+		return decisions(w.tr) + told + charges(w.tr) + drawn
 	default:
 		d.Fatalf("unknown command %q", f)
 	}
@@ -202,7 +208,7 @@ func (d *drill) config() []xds.Config {
 }
 
 // play is PlayWith with the state drawn at the instants of the schedule.
-func (d *drill) play(duration string) string {
+func (d *drill) play(duration string) (w *world, drawn string) {
 	d.push()
 	n, err := time.ParseDuration(duration)
 	if err != nil {
@@ -210,12 +216,26 @@ func (d *drill) play(duration string) string {
 	}
 	d.s.Duration = trace.Sec(n)
 	slices.SortStableFunc(d.s.Steps, func(a, b schedule.Step) int { return int(a.At - b.At) })
-	w := newWorld(&d.s, DefaultDelays)
-	drawn := ""
+	w = newWorld(&d.s, DefaultDelays)
 	w.play(func() {
 		drawn += drawTime(w.now) + "\n" + indent(w.proxies[0].clusters["c"].Draw())
 	})
-	return decisions(w.tr) + requests(w.tr) + charges(w.tr) + drawn
+	return w, drawn
+}
+
+// summed counts the requests that went alike.
+func summed(tr *trace.Trace) string {
+	count, order, out := map[string]int{}, []string{}, ""
+	for i := range tr.Requests {
+		o := outcome(tr, i)
+		if count[o]++; count[o] == 1 {
+			order = append(order, o)
+		}
+	}
+	for _, o := range order {
+		out += fmt.Sprintf("%d requests: %s\n", count[o], o)
+	}
+	return out
 }
 
 // decisions are the changes and the loads, in order of time.

@@ -155,7 +155,7 @@ func (w *world) lookUp(r *request) {
 //
 // Rule: RuleOverflowNotCharged.
 func (w *world) overflow(i int32, r *request) {
-	w.record(i, r, trace.Overflow, 0, false)
+	w.record(r, trace.Overflow, 0, false)
 	r.flags |= trace.FlagUO
 	w.end(i, r, 503, NoHost, "")
 }
@@ -276,7 +276,7 @@ func (w *world) response(i int32, r *request) {
 		res = outlier.RequestFailed
 	}
 	charged := w.charge(r, res, r.answer.status)
-	w.record(i, r, trace.Answered, int32(r.answer.status), charged)
+	w.record(r, trace.Answered, int32(r.answer.status), charged)
 	switch w.again(r, retry.Response) {
 	case retry.Again:
 		w.release(r, true)
@@ -349,7 +349,7 @@ func (w *world) backOff(i int32, r *request) {
 func (w *world) failed(i int32, r *request, res trace.Result, od outlier.Result, f retry.Failure, flag trace.Flags) {
 	w.advance(r.c)
 	charged := w.charge(r, od, 0)
-	w.record(i, r, res, 0, charged)
+	w.record(r, res, 0, charged)
 	switch w.again(r, f) {
 	case retry.Again:
 		w.backOff(i, r)
@@ -390,10 +390,10 @@ func (w *world) routeTimeout(i int32, r *request) {
 		w.advance(r.c)
 		charged := w.charge(r, outlier.Timeout, 0)
 		w.release(r, false)
-		w.record(i, r, trace.Timeout, 0, charged)
+		w.record(r, trace.Timeout, 0, charged)
 	case pending:
 		r.c.pools[r.host].Cancel(i, &r.c.use)
-		w.record(i, r, trace.Cancelled, 0, false)
+		w.record(r, trace.Cancelled, 0, false)
 	case body:
 		w.release(r, false)
 		w.end(i, r, 0, NoHost, "the answer broke off")
@@ -408,12 +408,12 @@ func (w *world) clientTimeout(i int32, r *request) {
 	switch r.stage {
 	case attached:
 		w.release(r, false)
-		w.record(i, r, trace.Cancelled, 0, false)
+		w.record(r, trace.Cancelled, 0, false)
 	case body:
 		w.release(r, false)
 	case pending:
 		r.c.pools[r.host].Cancel(i, &r.c.use)
-		w.record(i, r, trace.Cancelled, 0, false)
+		w.record(r, trace.Cancelled, 0, false)
 	case idle:
 	}
 	r.flags |= trace.FlagDC
@@ -435,7 +435,7 @@ func (w *world) release(r *request, reuse bool) {
 	}
 }
 
-func (w *world) record(i int32, r *request, res trace.Result, status int32, charged bool) {
+func (w *world) record(r *request, res trace.Result, status int32, charged bool) {
 	w.tr.Attempts = append(w.tr.Attempts, trace.Attempt{
 		At: trace.Sec(r.at), Done: trace.Sec(w.now), Client: r.client, Request: r.n, N: r.attempts,
 		Host: r.c.hosts[r.host].Trace, Status: status, Result: res, Charged: charged,

@@ -272,6 +272,9 @@ func (w *world) finish() {
 	w.advanceAll()
 	for i := range w.reqs {
 		if r := &w.reqs[i]; r.open {
+			if r.stage == pending || r.stage == attached {
+				w.record(r, trace.Cancelled, 0, false)
+			}
 			w.end(int32(i), r, 0, NoHost, "unanswered at the end of the drill")
 		}
 	}

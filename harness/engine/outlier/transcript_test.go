@@ -214,5 +214,5 @@ func (s *story) draw() {
 }
 
 func clock(at int64) string {
-	return strconv.FormatFloat(time.Duration(at).Seconds(), 'f', -1, 64)
+	return strconv.FormatFloat(float64(at)/1e9, 'f', -1, 64)
 }
