@@ -11,7 +11,8 @@
 //
 // Order: at one instant a step comes first, then the observation, then the
 // requests. A request that is due at or after a step's offset is sent after the
-// step was carried out, however late that was; so for requests, which are
+// step was carried out, however late that was; one that is due before it is, if
+// the machine lets it within 50 ms, answered before. So for requests, which are
 // told apart by when they were due, a step takes effect at its offset.
 //
 // Events reach the sink as they become known: a request when it ends, a step

@@ -20,7 +20,13 @@ func (d *drive) load(ctx context.Context, client int) error {
 		return nil
 	}
 	clock := probe.Clock{Origin: d.origin, Pacer: gated{d.pacer, d}}
-	sum, err := probe.Run(ctx, clock, loadOf(l), d.p.Do(client), func(r probe.Result) { d.ended(ctx, client, l, r) })
+	do := d.p.Do(client)
+	counted := func(ctx context.Context, n int) probe.Outcome {
+		d.flight.add(1, 0)
+		defer d.flight.add(0, 1)
+		return do(ctx, n)
+	}
+	sum, err := probe.Run(ctx, clock, loadOf(l), counted, func(r probe.Result) { d.ended(ctx, client, l, r) })
 	d.mu.Lock()
 	d.report.Lateness[d.s.Clients[client].Name] = sum.Lateness
 	d.mu.Unlock()
@@ -44,7 +50,7 @@ func loadOf(l *schedule.Load) probe.Load {
 }
 
 // ended records a request. What had no answer when the time was up counts as
-// unanswered, unless it was late by no more than the machine was.
+// unanswered, unless that was the machine's fault.
 func (d *drive) ended(ctx context.Context, client int, l *schedule.Load, r probe.Result) {
 	if d.stopped(ctx) {
 		return // interrupted in the middle of it
@@ -54,7 +60,7 @@ func (d *drive) ended(ctx context.Context, client int, l *schedule.Load, r probe
 		Status: int32(r.Status), Host: -1, Upstream: -1,
 	}
 	switch {
-	case e.Done > d.s.Duration+d.excuse(e.Sent-e.At):
+	case r.Err != nil && ctx.Err() != nil, e.Done > d.s.Duration && !d.excused(&e):
 		e.Status, e.Done, e.Error = 0, max(e.Sent, d.s.Duration), "unanswered at the end of the drill"
 	case r.Err == nil:
 	case l.Timeout > 0 && r.Kind == probe.KindTimeout:
@@ -71,10 +77,13 @@ func (d *drive) ended(ctx context.Context, client int, l *schedule.Load, r probe
 	d.sink.Event(e)
 }
 
-// excuse is how late an answer may be that was sent so late: the machine stood
-// still, or took its time.
-func (d *drive) excuse(late trace.Sec) trace.Sec {
+// excused reports whether a request whose answer came after the drill's time
+// would have had it in time, had the machine not been late.
+func (d *drive) excused(e *trace.Request) bool {
+	if e.At <= d.s.Duration-soon && isPrompt(d.s, len(d.s.Steps)) {
+		return true
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return late + trace.Sec(d.report.Stall)
+	return e.Done <= d.s.Duration+(e.Sent-e.At)+trace.Sec(d.report.Stall)
 }

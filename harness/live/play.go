@@ -28,6 +28,9 @@ const (
 	// lateAnswers is how long after the drill's time answers are waited for that
 	// would have come in time, had the machine not been late.
 	lateAnswers = 250 * time.Millisecond
+	// lateRequests is how long they are waited for while requests are still
+	// to be sent that were due in the drill's time.
+	lateRequests = 2 * time.Second
 	// stopping bounds how long an environment may take to end.
 	stopping = 30 * time.Second
 )
@@ -76,6 +79,7 @@ type drive struct {
 	entries []entry
 
 	witnesses sync.WaitGroup
+	flight    flight
 
 	mu      sync.Mutex // guards what follows
 	watched map[string]context.CancelFunc
@@ -108,16 +112,7 @@ func (d *drive) play(ctx context.Context) error {
 	}
 	err := d.timeline(ctx)
 	if err == nil {
-		answered := make(chan struct{})
-		go func() {
-			loads.Wait()
-			close(answered)
-		}()
-		select {
-		case <-answered:
-		case <-time.After(lateAnswers):
-		case <-ctx.Done():
-		}
+		d.catchUp(ctx)
 		err = errOver
 	}
 	stop(err)
@@ -128,6 +123,18 @@ func (d *drive) play(ctx context.Context) error {
 		err = context.Cause(ctx)
 	}
 	return err
+}
+
+// catchUp waits for what the machine made late: for requests to be sent that
+// were due, then for their answers.
+func (d *drive) catchUp(ctx context.Context) {
+	due := dueBefore(d.s, d.s.Duration)
+	late, cancel := context.WithTimeout(ctx, lateRequests)
+	defer cancel()
+	d.flight.wait(late, func(sent, _ int) bool { return sent >= due })
+	last, cancel := context.WithTimeout(ctx, lateAnswers)
+	defer cancel()
+	d.flight.wait(last, func(_, ended int) bool { return ended >= due })
 }
 
 // stopped reports whether the context ended before the drill did.

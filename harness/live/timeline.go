@@ -70,6 +70,7 @@ func (d *drive) carryOut(ctx context.Context, e entry) error {
 	}
 	st := &d.s.Steps[e.step]
 	event := trace.Step{At: st.At, Index: int32(e.step), Kind: st.Kind, Name: st.Name, Upstream: d.upstreamOf(e.step)}
+	d.land(ctx, e.step)
 	err := d.p.Step(ctx, e.step)
 	event.Done = d.since()
 	if err != nil {
