@@ -7,6 +7,7 @@
 //	h := c.Pick(tried, policy, &chooser)      // the same machine as a proxy's brain
 //	c.Report(now, h, outlier.ConnectFailed, 0, &chooser, tell)
 //	c.Advance(now, &chooser, tell)            // ticks, merged updates
+//	fmt.Print(c.Draw())                       // its state as text
 //
 // A Cluster is the state machine of one cluster of one proxy; it is made of the
 // parts in the packages below, each of which can be read beside Envoy's
@@ -21,9 +22,12 @@
 //     its first pick;
 //   - either: whether the back-off multiplier decays at the first or the second
 //     tick after a return; what a pick within the two thread hops of a health
-//     change has seen; which of several events of one instant comes first;
+//     change has seen; which of several events of one instant comes first; which
+//     of several hosts that return in one tick the workers hear of at once;
 //   - chance: the priority under a split load, the locality, random and least
 //     request, back-off jitter, enforcing percentages between 0 and 100.
+//
+// The rules that it follows, and where Envoy has them, are in rules.go.
 //
 // It leaves out active health checks, success-rate detection, ring hash and
 // maglev, HTTP/2 pools, and DNS that changes during a drill.

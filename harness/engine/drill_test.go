@@ -106,7 +106,7 @@ func (d *drill) do(f []string) string {
 		if len(f) > 2 {
 			told = summed(w.tr)
 		}
-		return decisions(w.tr) + told + charges(w.tr) + drawn
+		return decisions(w.tr) + told + charges(w) + drawn
 	default:
 		d.Fatalf("unknown command %q", f)
 	}
@@ -316,9 +316,10 @@ func outcome(tr *trace.Trace, i int) string {
 	return text
 }
 
-// charges counts the attempts that outlier detection was told of as failures.
-func charges(tr *trace.Trace) string {
-	n, overflow := 0, 0
+// charges counts the attempts, those that outlier detection was told of as
+// failures, and the connections that were opened.
+func charges(w *world) string {
+	tr, n, overflow := w.tr, 0, 0
 	for _, a := range tr.Attempts {
 		if a.Charged {
 			n++
@@ -329,5 +330,5 @@ func charges(tr *trace.Trace) string {
 			overflow++
 		}
 	}
-	return fmt.Sprintf("%d attempts, %d charged, overflow %d\n", len(tr.Attempts), n, overflow)
+	return fmt.Sprintf("%d attempts, %d charged, overflow %d, %d connections\n", len(tr.Attempts), n, overflow, w.conns)
 }

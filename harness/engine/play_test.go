@@ -236,6 +236,27 @@ func TestPreviousPriorities(t *testing.T) {
 	}
 }
 
+// Weighted schedules start anywhere since Envoy 1.30; before, each began with the
+// heaviest host, whatever the seed (8.1.2, 15).
+func TestScheduleStart(t *testing.T) {
+	first := func(rules xds.Rules) map[int32]int {
+		picks := map[int32]int{}
+		for seed := range uint64(200) {
+			cfg := testCluster()
+			ch := NewChooser(seed)
+			c := NewCluster(&cfg, rules, []Host{{Weight: 1}, {Weight: 3}}, Delays{}, 0, &ch)
+			picks[c.Pick(nil, nil, &ch)]++
+		}
+		return picks
+	}
+	if got := first(xds.Rules{}); got[1] != 200 {
+		t.Errorf("before 1.30: first picks %v, want the heavy one always", got)
+	}
+	if got := first(xds.Rules{SchedulerRandomStart: true}); got[0] < 30 || got[0] > 70 {
+		t.Errorf("since 1.30: first picks %v, want about 50 and 150", got)
+	}
+}
+
 func BenchmarkPlayRecipe(b *testing.B) {
 	s := written(&testing.T{}, `upstream east 198.18.0.1
 upstream west 198.18.0.2

@@ -41,6 +41,9 @@ func TestX10LeastRequest(t *testing.T) {
 	if d := cmp.Diff([]int{1, 3}, picks); d != "" {
 		t.Errorf("busy, idle of four (-want +got)\n%s", d)
 	}
+	if got := LeastRequest(3, 2, 0, func(int) uint32 { return 1 }); got != 2 {
+		t.Errorf("a tie went to %d, want the first draw, 2", got)
+	}
 	for n := 1; n <= 7; n++ {
 		picks := make([]int, n)
 		for d1 := range uint64(n) {
