@@ -234,6 +234,7 @@ func (w *world) closeIdle(u int32) {
 			for h := range c.hosts {
 				if c.hosts[h].Upstream == u {
 					c.pools[h].CloseIdle(&c.use)
+					c.drains[h]++ // and the others when their requests have ended
 				}
 			}
 		}

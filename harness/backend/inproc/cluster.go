@@ -18,6 +18,7 @@ type cluster struct {
 	pools   []pool.Pool
 	idle    [][]*conn // by host; as many as the pool says
 	opening [][]*conn
+	drains  []uint32  // by host: its ejections; each drains the connections of its moment
 	use     pool.Use
 	retries uint32 // that hold the retry breaker
 	// retired: replaced by a configuration step. Requests that are on their way
@@ -56,6 +57,7 @@ func (w *world) construct(client int32, cfg *xds.Cluster) *cluster {
 		pools:   make([]pool.Pool, len(hosts)),
 		idle:    make([][]*conn, len(hosts)),
 		opening: make([][]*conn, len(hosts)),
+		drains:  make([]uint32, len(hosts)),
 	}
 	if cfg.OutlierDetection != nil {
 		w.timed = append(w.timed, c)
@@ -114,6 +116,7 @@ func (w *world) changed(c *cluster, ch engine.Change) {
 	switch ch.Kind {
 	case engine.HostEjected:
 		e.Event, e.Cause, e.Until = trace.Ejected, ch.Type.String(), trace.Sec(ch.Until)
+		c.drains[ch.Host]++
 		c.closeIdle(ch.Host)
 	case engine.HostReturned:
 		e.Event = trace.Returned

@@ -21,6 +21,7 @@ type conn struct {
 	host int32
 	id   int32
 
+	drains uint32 // ejections of the host before it was opened
 	state  connState
 	rq     *request // attached; nil while an answer is drained
 	giveUp context.CancelFunc
@@ -80,16 +81,35 @@ func (w *world) opened(cn *conn, nc net.Conn, err error) bool {
 		return false
 	}
 	c.opening[h] = slices.DeleteFunc(c.opening[h], func(o *conn) bool { return o == cn })
-	cn.nc, cn.br, cn.state = nc, bufio.NewReader(nc), ready
-	if id, ok := c.pools[h].Connected(cn.id, &c.use); ok {
-		w.attach(w.streams[id], cn)
+	cn.nc, cn.br, cn.state, cn.drains = nc, bufio.NewReader(nc), ready, c.drains[h]
+	id, ok := c.pools[h].Connected(cn.id, &c.use)
+	if w.hand(cn, id, ok) {
 		return true
 	}
 	c.idle[h] = append(c.idle[h], cn)
-	if c.retired || c.Ejected(h) {
+	if c.retired {
 		c.closeIdle(h)
 	}
 	return true
+}
+
+// hand gives the connection to the stream that has waited longest. Streams that
+// max_requests refuses now are refused, and the next one gets it. It reports
+// whether one took it.
+func (w *world) hand(cn *conn, id int32, ok bool) bool {
+	c, h := cn.c, cn.host
+	for ok {
+		rq := w.streams[id]
+		if c.use.Requests <= c.Config().CircuitBreakers.MaxRequests {
+			w.attach(rq, cn)
+			return true
+		}
+		next, more := c.pools[h].Done(true, &c.use)
+		rq.stage = idle
+		w.overflow(rq)
+		id, ok = next, more
+	}
+	return false
 }
 
 func connectResult(err error) trace.Result {
@@ -157,14 +177,12 @@ func (w *world) giveBack(cn *conn, reuse bool) bool {
 	c, h := cn.c, cn.host
 	c.End(h)
 	cn.rq = nil
-	reuse = reuse && cn.state != closed && !c.retired && !c.Ejected(h) && cn.id > w.left[c.Hosts()[h].Upstream]
+	reuse = reuse && cn.state != closed && !c.retired && cn.drains == c.drains[h] && cn.id > w.left[c.Hosts()[h].Upstream]
 	next, ok := c.pools[h].Done(reuse, &c.use)
 	switch {
-	case !reuse:
+	case !reuse: // and then nobody takes it over
 		cn.close()
-	case ok:
-		w.attach(w.streams[next], cn)
-	default:
+	case !w.hand(cn, next, ok):
 		cn.state = ready
 		c.idle[h] = append(c.idle[h], cn)
 	}

@@ -108,11 +108,15 @@ func (w *world) attempt(rq *request) {
 			w.open(c, h)
 		}
 	case pool.Refused:
-		// Never retried, never charged.
-		w.record(rq, trace.Overflow, 0, false)
-		rq.flags |= trace.FlagUO
-		w.refuse(rq, 503, "upstream connect error or disconnect/reset before headers. reset reason: overflow")
+		w.overflow(rq)
 	}
+}
+
+// overflow is a circuit breaker's answer: never retried, never charged.
+func (w *world) overflow(rq *request) {
+	w.record(rq, trace.Overflow, 0, false)
+	rq.flags |= trace.FlagUO
+	w.refuse(rq, 503, "upstream connect error or disconnect/reset before headers. reset reason: overflow")
 }
 
 // attach sends the request on a connection.
