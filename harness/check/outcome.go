@@ -11,12 +11,12 @@ import (
 // Impact is what a drill did to the clients.
 type Impact struct {
 	Outcome      result.Outcome
-	Since        trace.Sec // the first step that was witnessed; 0 without steps
+	Since        trace.Sec // when the first step that was witnessed was due; 0 without steps
 	Requests     int       // since then
 	Errors       int       // of them
 	ReturnErrors int       // of the errors: made by an ejected host that returned while it was still broken
-	// FailoverAfter runs from Since to the first request of the remaining run
-	// without errors, those of returns aside; nil: there is none.
+	// FailoverAfter runs from the witness of that step to the first request of
+	// the remaining run without errors, those of returns aside; nil: there is none.
 	FailoverAfter *float64
 	// ReturnAfter runs from the last heal to the first request that the healed
 	// upstream answered; nil: nothing was healed, or it did not return.
@@ -44,9 +44,11 @@ func settled(good, bad, n int) bool {
 // Outcome says what the mesh did in the drill.
 func Outcome(t *trace.Trace) Impact {
 	im := Impact{}
+	witnessed := trace.Sec(0)
 	for _, s := range t.Steps {
 		if s.Kind != "heal" && s.Witness != "" {
-			im.Since = s.Witnessed
+			// Requests that are due with a step are sent after it.
+			im.Since, witnessed = s.At, s.Witnessed
 			break
 		}
 	}
@@ -56,7 +58,6 @@ func Outcome(t *trace.Trace) Impact {
 	goodFrom, good, moved := im.Since, 0, false
 	last := lastStep(t)
 	bad, n := 0, 0 // since the last step
-	first := true
 	for i := range t.Requests {
 		r := &t.Requests[i]
 		if r.At < im.Since {
@@ -71,7 +72,7 @@ func Outcome(t *trace.Trace) Impact {
 		}
 		switch {
 		case !r.Failed():
-			if good == 0 && !first {
+			if good == 0 {
 				goodFrom = r.At
 			}
 			good++
@@ -82,7 +83,6 @@ func Outcome(t *trace.Trace) Impact {
 			im.Errors++
 			good = 0
 		}
-		first = false
 	}
 	for _, c := range t.Changes {
 		moved = moved || c.At >= im.Since && (c.Event == trace.Ejected || c.Event == trace.OverflowEvent)
@@ -90,7 +90,7 @@ func Outcome(t *trace.Trace) Impact {
 	moved = moved || len(lost) > 0
 	over := settled(good, bad, max(bad, n-good))
 	if over {
-		d := max(0, (goodFrom - im.Since).Seconds())
+		d := max(0, (goodFrom - witnessed).Seconds())
 		im.FailoverAfter = &d
 	}
 	im.ReturnAfter = returnAfter(t)

@@ -86,7 +86,7 @@ func (w *Window) Share(key string) int {
 func Phases(t *trace.Trace) []result.Phase {
 	cuts := []trace.Sec{0, t.Run.Duration}
 	for _, s := range t.Steps {
-		cuts = append(cuts, s.Done)
+		cuts = append(cuts, s.At)
 	}
 	for _, l := range t.Loads {
 		cuts = append(cuts, l.At)

@@ -18,7 +18,7 @@ type cluster struct {
 	pools   []pool.Pool
 	idle    [][]*conn // by host; as many as the pool says
 	opening [][]*conn
-	drains  []uint32  // by host: its ejections; each drains the connections of its moment
+	drains  []uint32 // by host: its ejections; each drains the connections of its moment
 	use     pool.Use
 	retries uint32 // that hold the retry breaker
 	// retired: replaced by a configuration step. Requests that are on their way
