@@ -25,7 +25,7 @@ const Slack = trace.Sec(2 * time.Millisecond)
 var hops = engine.Delays{ToMain: 1, ToWorker: 1}
 
 // maxStates bounds how many explanations of the same observation are carried.
-const maxStates = 32
+const maxStates = 128
 
 // Accept asks whether the model permits the run: every host that was picked,
 // every ejection, refusal and return, and what became of each request. The
@@ -37,7 +37,11 @@ const maxStates = 32
 // The run must have been made with the engine's own delays of zero, as inproc
 // does, or with delays below Slack.
 func Accept(s *schedule.Schedule, t *trace.Trace) (d *result.Divergence, undecided string) {
-	a := acceptor{s: s, t: t, slack: Slack + stalls(t)}
+	a := acceptor{s: s, t: t, slack: Slack + stalls(t), changes: map[int32][]*trace.Change{}}
+	for i := range t.Changes {
+		c := &t.Changes[i]
+		a.changes[c.Host] = append(a.changes[c.Host], c)
+	}
 	if d := a.requests(); d != nil {
 		return d, ""
 	}
@@ -65,6 +69,7 @@ type acceptor struct {
 	s         *schedule.Schedule
 	t         *trace.Trace
 	slack     trace.Sec
+	changes   map[int32][]*trace.Change // by host
 	undecided string
 }
 
@@ -205,27 +210,82 @@ func (st *state) tell(c engine.Change) {
 // line replays one cluster.
 func (a *acceptor) line(l *line) *result.Divergence {
 	var states []*state
-	for _, m := range l.events {
+	for i := 0; i < len(l.events); {
+		m := l.events[i]
 		if m.config != nil {
 			if d := a.quiet(states, m.at, l); d != nil {
 				return d
 			}
 			states = []*state{a.construct(l, m.config, m.at)}
+			i++
 			continue
 		}
 		if len(states) == 0 {
 			return &result.Divergence{At: m.at.Seconds(), Decision: "cluster " + l.cluster, Permitted: "no traffic before it is configured", Observed: "traffic"}
 		}
-		next := a.step(states, m)
-		if len(next) == 0 {
-			return a.divergence(states, m)
+		n := picksAtOnce(l.events[i:])
+		budget := maxOrders
+		next, d := a.inSomeOrder(states, l.events[i:i+n], &budget)
+		if d != nil {
+			return d
 		}
-		if states = distinct(next); len(states) > maxStates {
+		i += n
+		if states = next; len(states) > maxStates {
 			a.undecided = fmt.Sprintf("from %s on there are more than %d explanations of what %s did", seconds(m.at), maxStates, l.cluster)
 			return nil
 		}
 	}
 	return a.quiet(states, a.s.Duration, l)
+}
+
+// maxOrders bounds how many orders of picks at one instant are tried.
+const maxOrders = 200
+
+// picksAtOnce is how many of the first moments are picks at the same instant:
+// the record does not say which of them came first. It is at least 1.
+func picksAtOnce(ms []moment) int {
+	n := 1
+	for ms[0].pick != nil && n < len(ms) && ms[n].pick != nil && ms[n].at == ms[0].at {
+		n++
+	}
+	return n
+}
+
+// inSomeOrder feeds moments of one instant in every order that the states
+// permit. Without one it says what is wrong with the order of the record.
+func (a *acceptor) inSomeOrder(states []*state, ms []moment, budget *int) ([]*state, *result.Divergence) {
+	if len(ms) == 0 {
+		return states, nil
+	}
+	var out []*state
+	var first *result.Divergence
+	for i, m := range ms {
+		if *budget--; *budget < 0 && len(out)+i > 0 {
+			break
+		}
+		next, late := a.step(states, m)
+		var d *result.Divergence
+		switch {
+		case len(next) == 0 && late != nil:
+			d = a.missing(late, m.at)
+		case len(next) == 0:
+			d = a.divergence(states, m)
+		default:
+			if next = distinct(next); len(next) > maxStates {
+				return next, nil
+			}
+			rest := slices.Delete(slices.Clone(ms), i, i+1)
+			next, d = a.inSomeOrder(next, rest, budget)
+			out = append(out, next...)
+		}
+		if first == nil {
+			first = d
+		}
+	}
+	if len(out) > 0 {
+		return distinct(out), nil
+	}
+	return nil, first
 }
 
 func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
@@ -245,58 +305,127 @@ func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
 }
 
 // step feeds one moment to every state, as of every instant that the clocks
-// allow, and keeps the states that permit it.
-func (a *acceptor) step(states []*state, m moment) []*state {
-	var out []*state
+// allow, and keeps the states that permit it. The last one that permits it, and
+// decided something before it that was not observed, is returned too.
+func (a *acceptor) step(states []*state, m moment) (out []*state, late *state) {
 	for _, st := range states {
 		for _, x := range a.instants(st, m.at) {
-			if a.feed(x, m) && !a.overdue(x, m.at) {
-				out = append(out, x)
+			for _, y := range a.feed(x, m) {
+				if a.overdue(y, m.at) {
+					late = y
+				} else {
+					out = append(out, y)
+				}
 			}
 		}
 	}
-	return out
+	return out, late
 }
 
 // instants are the state as it may have been: whatever is due within the slack
 // around the instant may have happened already or not yet.
 func (a *acceptor) instants(st *state, at trace.Sec) []*state {
-	st = st.clone()
-	a.advance(st, at-a.slack)
-	out := []*state{st}
-	for len(out) < 8 {
-		due, ok := out[len(out)-1].c.Next()
-		if !ok || due > int64(at+a.slack) {
+	now := advance(st, at-a.slack)
+	out := slices.Clone(now)
+	for range 8 {
+		var next []*state
+		for _, x := range now {
+			if due, ok := x.c.Next(); ok && due <= int64(at+a.slack) {
+				next = append(next, advance(x, trace.Sec(due))...)
+			}
+		}
+		if len(next) == 0 {
 			break
 		}
-		x := out[len(out)-1].clone()
-		a.advance(x, trace.Sec(due))
-		out = append(out, x)
+		out = append(out, next...)
+		now = next
 	}
 	// What fits the clock best is tried first.
 	slices.Reverse(out)
 	return out
 }
 
-func (a *acceptor) advance(st *state, to trace.Sec) {
-	st.c.Advance(int64(to), &st.ch, st.tell)
+// advance is what can have become of the state by an instant: one state for each
+// way in which the draws can fall that nobody observes when they are made.
+func advance(st *state, to trace.Sec) []*state {
+	scripts := [][]uint64{nil}
+	var out []*state
+	for len(scripts) > 0 && len(out) < maxStates {
+		d := &draws{fall: scripts[0]}
+		scripts = scripts[1:]
+		x := st.clone()
+		x.ch = x.ch.Guided(d)
+		x.c.Advance(int64(to), &x.ch, x.tell)
+		x.ch = x.ch.Guided(nil)
+		out = append(out, x)
+		for i := len(d.fall); i < len(d.options); i++ {
+			for _, o := range d.options[i][1:] {
+				scripts = append(scripts, append(d.fallen(i), o))
+			}
+		}
+	}
+	return out
 }
 
-// feed gives the moment to a state. It is false when the state does not permit it.
-func (a *acceptor) feed(st *state, m moment) bool {
+// draws decides the draws that only show later: whether a back-off decays early,
+// whether a detection is enforced, who returns first at a tick. What it does not
+// decide falls to the first option, and is noted.
+type draws struct {
+	fall    []uint64
+	options [][]uint64 // of each draw so far
+}
+
+// Answer implements engine.Guide.
+func (d *draws) Answer(q engine.Question) (uint64, bool) {
+	var options []uint64
+	switch q.Draw {
+	case engine.DrawDecay:
+		options = []uint64{0, 1}
+	case engine.DrawSample:
+		options = []uint64{0, q.N - 1}
+	case engine.DrawReturn:
+		for i := range q.N {
+			options = append(options, i)
+		}
+	default:
+		return 0, false
+	}
+	i := len(d.options)
+	d.options = append(d.options, options)
+	if i < len(d.fall) {
+		return d.fall[i], true
+	}
+	return options[0], true
+}
+
+// fallen are the first n answers that were given.
+func (d *draws) fallen(n int) []uint64 {
+	out := slices.Clone(d.fall[:min(n, len(d.fall))])
+	for i := len(out); i < n; i++ {
+		out = append(out, d.options[i][0])
+	}
+	return out
+}
+
+// feed gives the moment to a state. Nothing comes of it when the state does not
+// permit it.
+func (a *acceptor) feed(st *state, m moment) []*state {
+	permitted := true
 	switch {
 	case m.pick != nil:
 		return a.pick(st, m.pick)
 	case m.report != nil:
 		a.report(st, m.report)
-		return true
 	case m.change != nil:
-		return a.change(st, m.change)
+		permitted = a.change(st, m.change)
 	case m.noHost != nil:
 		ch := st.ch
-		return st.c.Pick(nil, nil, &ch) == engine.NoHost
+		permitted = st.c.Pick(nil, nil, &ch) == engine.NoHost
 	}
-	return true
+	if !permitted {
+		return nil
+	}
+	return []*state{st}
 }
 
 // toward answers so that the observed host is picked, if it can be.
@@ -321,18 +450,81 @@ func (g toward) Answer(q engine.Question) (uint64, bool) {
 	return 0, false
 }
 
-func (a *acceptor) pick(st *state, at *trace.Attempt) bool {
+// maxRejected bounds how many ways to the observed host are followed.
+const maxRejected = 64
+
+// pick is what can have become of the state by picking the observed host. A retry
+// may have picked hosts before it that its predicate rejected, and a round robin
+// counts those picks too; which levels they were on is not observed.
+func (a *acceptor) pick(st *state, at *trace.Attempt) []*state {
 	h := int32(slices.Index(st.traceOf, at.Host))
 	if h < 0 {
-		return false
+		return nil
 	}
-	ch := st.ch.Guided(toward{h, int(st.c.Hosts()[h].Priority)})
-	got := st.c.Pick(a.tried(st, at), a.policy(at), &ch)
-	st.ch = ch.Guided(nil)
-	if got == h && at.Result != trace.Overflow {
-		st.c.Begin(h)
+	tried, policy := a.tried(st, at), a.policy(at)
+	hidden := len(tried) > 0 && st.c.Config().LBPolicy == xds.RoundRobin
+	var out []*state
+	scripts := [][]int{nil}
+	for n := 0; len(scripts) > 0 && n < maxRejected; n++ {
+		g := &byLevels{toward: toward{h, int(st.c.Hosts()[h].Priority)}, fall: scripts[0]}
+		scripts = scripts[1:]
+		x := st.clone()
+		ch := x.ch.Guided(g)
+		got := x.c.Pick(tried, policy, &ch)
+		x.ch = ch.Guided(nil)
+		if got == h {
+			if at.Result != trace.Overflow {
+				x.c.Begin(h)
+			}
+			out = append(out, x)
+		}
+		if hidden {
+			scripts = append(scripts, g.others()...)
+		}
 	}
-	return got == h
+	return distinct(out)
+}
+
+// byLevels leads toward a host on a given way through the levels.
+type byLevels struct {
+	toward
+	fall []int   // the level of each pick; then that of the host
+	went []int   // the levels so far
+	open [][]int // which others each could have been
+}
+
+// Answer implements engine.Guide.
+func (g *byLevels) Answer(q engine.Question) (uint64, bool) {
+	if q.Draw != engine.DrawLevel {
+		return g.toward.Answer(q)
+	}
+	level := g.level
+	if i := len(g.went); i < len(g.fall) {
+		level = g.fall[i]
+	}
+	r, ok := toward{g.host, level}.Answer(q)
+	if !ok {
+		return 0, false
+	}
+	var others []int
+	for x := uint64(0); x < q.N; x++ {
+		if p, _ := q.Loads.Choose(uint32(x) + 1); p != level && !slices.Contains(others, p) {
+			others = append(others, p)
+		}
+	}
+	g.went, g.open = append(g.went, level), append(g.open, others)
+	return r, true
+}
+
+// others are the ways that part from this one after its script.
+func (g *byLevels) others() [][]int {
+	var out [][]int
+	for i := len(g.fall); i < len(g.went); i++ {
+		for _, level := range g.open[i] {
+			out = append(out, append(slices.Clone(g.went[:i]), level))
+		}
+	}
+	return out
 }
 
 // tried are the hosts that the request was at before this attempt.
@@ -377,10 +569,25 @@ func (a *acceptor) report(st *state, at *trace.Attempt) {
 	default:
 		return // cancelled: nothing was reported
 	}
+	now := int64(a.heard(at)) - hops.ToMain
 	if at.Result != trace.Refused && at.Result != trace.ConnectTimeout {
-		st.c.Report(int64(at.Done), h, outlier.ConnectSuccess, 0, &st.ch, st.tell)
+		st.c.Report(now, h, outlier.ConnectSuccess, 0, &st.ch, st.tell)
 	}
-	st.c.Report(int64(at.Done), h, res, int(at.Status), &st.ch, st.tell)
+	st.c.Report(now, h, res, int(at.Status), &st.ch, st.tell)
+}
+
+// heard is when the main thread hears of the attempt's result: when a change of
+// its host was observed near it, and else at once. The ejection time counts from
+// there, and decides between one tick and the next.
+func (a *acceptor) heard(at *trace.Attempt) trace.Sec {
+	best := at.Done + trace.Sec(hops.ToMain)
+	off := a.slack + 1
+	for _, c := range a.changes[at.Host] {
+		if d := max(c.At-at.Done, at.Done-c.At); c.Event != trace.Returned && d < off {
+			best, off = c.At, d
+		}
+	}
+	return best
 }
 
 var changeNames = map[engine.ChangeKind]string{
@@ -421,13 +628,18 @@ func (a *acceptor) quiet(states []*state, at trace.Sec, l *line) *result.Diverge
 	}
 	var last *state
 	for _, st := range states {
-		x := st.clone()
-		a.advance(x, at-2*a.slack)
-		if !a.overdue(x, at) {
-			return nil
+		for _, x := range advance(st, at-2*a.slack) {
+			if !a.overdue(x, at) {
+				return nil
+			}
+			last = x
 		}
-		last = x
 	}
+	return a.missing(last, at)
+}
+
+// missing says what the state decided and nobody observed.
+func (a *acceptor) missing(last *state, at trace.Sec) *result.Divergence {
 	u := last.untold[0]
 	return &result.Divergence{
 		At: trace.Sec(u.At).Seconds(), Decision: "endpoint " + a.hostName(last.traceOf[u.Host]),
@@ -452,8 +664,7 @@ func (a *acceptor) hostName(h int32) string {
 // divergence says what the states permitted instead.
 func (a *acceptor) divergence(states []*state, m moment) *result.Divergence {
 	d := &result.Divergence{At: m.at.Seconds()}
-	st := states[0].clone()
-	a.advance(st, m.at)
+	st := advance(states[0], m.at)[0]
 	switch {
 	case m.pick != nil:
 		d.Decision = fmt.Sprintf("host of request %d, attempt %d", m.pick.Request, m.pick.N)
@@ -505,13 +716,13 @@ func (a *acceptor) permitted(st *state) string {
 	return strings.Join(names, " or ") + " (" + strings.Join(loads, ", ") + ")"
 }
 
-// distinct drops explanations that cannot differ any more: nothing is due in
-// either, and nothing is left to be told.
+// distinct drops explanations that cannot differ any more: the cluster is in the
+// same state, and the same is left to be told.
 func distinct(states []*state) []*state {
 	var out []*state
 	for _, st := range states {
 		same := slices.ContainsFunc(out, func(o *state) bool {
-			return len(o.untold) == len(st.untold) && o.c.Same(st.c)
+			return slices.Equal(o.untold, st.untold) && o.c.Same(st.c)
 		})
 		if !same {
 			out = append(out, st)

@@ -17,7 +17,7 @@ const settle = 1100 * time.Millisecond
 // do none and all in the prediction mean never and always; a few requests can
 // miss an upstream by luck.
 func certain(p *trace.Trace, client int32, from, to trace.Sec) bool {
-	l := drawsOf(p)
+	l := chancesOf(p)
 	for i := range p.Attempts {
 		a := &p.Attempts[i]
 		if a.Host < 0 || a.At < from || a.At >= to || client >= 0 && a.Client != client {
@@ -30,8 +30,8 @@ func certain(p *trace.Trace, client int32, from, to trace.Sec) bool {
 	return true
 }
 
-// draws knows where a prediction was a matter of chance.
-type draws struct {
+// chances knows where a prediction was a matter of chance.
+type chances struct {
 	p       *trace.Trace
 	changes map[int32][]*trace.Change // ejections and returns, by host
 	loads   map[cluster][]*trace.Load
@@ -59,8 +59,8 @@ const (
 	both = answers | failures
 )
 
-func drawsOf(p *trace.Trace) *draws {
-	l := &draws{p: p, changes: map[int32][]*trace.Change{}, loads: map[cluster][]*trace.Load{}, fickle: map[stretch]outcomes{}}
+func chancesOf(p *trace.Trace) *chances {
+	l := &chances{p: p, changes: map[int32][]*trace.Change{}, loads: map[cluster][]*trace.Load{}, fickle: map[stretch]outcomes{}}
 	for i := range p.Changes {
 		if c := &p.Changes[i]; c.Event == trace.Ejected || c.Event == trace.Returned {
 			l.changes[c.Host] = append(l.changes[c.Host], c)
@@ -82,12 +82,12 @@ func drawsOf(p *trace.Trace) *draws {
 	return l
 }
 
-func (l *draws) stretch(a *trace.Attempt) stretch {
+func (l *chances) stretch(a *trace.Attempt) stretch {
 	return stretch{l.p.UpstreamOf(a.Host), sort.Search(len(l.p.Steps), func(i int) bool { return l.p.Steps[i].At > a.At })}
 }
 
 // others reports whether a host of another upstream could have been picked.
-func (l *draws) others(a *trace.Attempt) bool {
+func (l *chances) others(a *trace.Attempt) bool {
 	picked := &l.p.Hosts[a.Host]
 	loads := l.loads[cluster{picked.Client, picked.Cluster}]
 	var load *trace.Load // the one in force; nil: not recorded
@@ -111,7 +111,7 @@ func (l *draws) others(a *trace.Attempt) bool {
 }
 
 // out reports whether the workers knew for sure that the host was ejected.
-func (l *draws) out(host int32, at trace.Sec) bool {
+func (l *chances) out(host int32, at trace.Sec) bool {
 	cs := l.changes[host]
 	n := sort.Search(len(cs), func(i int) bool { return cs[i].At > at })
 	return n > 0 && cs[n-1].Event == trace.Ejected && cs[n-1].At+trace.Sec(float64(settle)/scaleOf(l.p)) < at
