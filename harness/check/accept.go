@@ -82,14 +82,13 @@ type line struct {
 
 // moment is something that was observed of a cluster.
 type moment struct {
-	at      trace.Sec
-	rank    int // order within an instant
-	config  *xds.Cluster
-	pick    *trace.Attempt
-	report  *trace.Attempt
-	change  *trace.Change
-	noHost  *trace.Request
-	cluster string
+	at     trace.Sec
+	rank   int // order within an instant
+	config *xds.Cluster
+	pick   *trace.Attempt
+	report *trace.Attempt
+	change *trace.Change
+	noHost *trace.Request
 }
 
 // The order of what happens at one instant: a change is told when the result
