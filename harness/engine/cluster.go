@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 
 	"github.com/faildrill/faildrill/harness/engine/outlier"
@@ -50,6 +51,7 @@ type Cluster struct {
 	merge    []merge
 	posts    []post     // on their way to the main thread
 	updates  []delivery // on their way to the workers
+	due      int64      // the earliest of all that: when Advance has something to do
 
 	active  []uint32
 	workers workers
@@ -121,6 +123,7 @@ func NewCluster(cfg *xds.Cluster, rules xds.Rules, hosts []Host, delays Delays, 
 		c.watched = true
 		c.detector = outlier.New(*cfg.OutlierDetection, rules, len(hosts), now)
 	}
+	c.due = c.next()
 	c.workers.init(c, ch)
 	return c
 }
@@ -168,39 +171,37 @@ func (c *Cluster) Begin(h int32) { c.active[h]++ }
 // End is the other half of Begin.
 func (c *Cluster) End(h int32) { c.active[h]-- }
 
+// never is later than any instant.
+const never = math.MaxInt64
+
 // Next is when the cluster has something to do by itself.
-func (c *Cluster) Next() (int64, bool) {
-	at, ok := int64(0), false
-	earlier := func(t int64) {
-		if !ok || t < at {
-			at, ok = t, true
-		}
-	}
+func (c *Cluster) Next() (int64, bool) { return c.due, c.due != never }
+
+// next finds what is due first.
+func (c *Cluster) next() int64 {
+	at := int64(never)
 	for _, u := range c.updates {
-		earlier(u.at)
+		at = min(at, u.at)
 	}
 	for _, p := range c.posts {
-		earlier(p.at)
+		at = min(at, p.at)
 	}
 	for _, m := range c.merge {
 		if m.timer != 0 {
-			earlier(m.timer)
+			at = min(at, m.timer)
 		}
 	}
 	if c.watched {
-		earlier(c.detector.NextTick())
+		at = min(at, c.detector.NextTick())
 	}
-	return at, ok
+	return at
 }
 
 // Advance does everything that is due at or before now, in order of time.
 func (c *Cluster) Advance(now int64, ch *Chooser, tell func(Change)) {
-	for {
-		at, ok := c.Next()
-		if !ok || at > now {
-			return
-		}
-		c.step(at, ch, tell)
+	for c.due <= now {
+		c.step(c.due, ch, tell)
+		c.due = c.next()
 	}
 }
 
@@ -258,6 +259,9 @@ func (c *Cluster) Report(now int64, h int32, r outlier.Result, code int, ch *Cho
 		return
 	}
 	ds := c.detector.Report(h, r, code)
+	if ds.None() {
+		return
+	}
 	for _, t := range ds.List() {
 		p := post{now + c.delays.ToMain, h, t}
 		if c.delays.ToMain == 0 {
@@ -266,6 +270,7 @@ func (c *Cluster) Report(now int64, h int32, r outlier.Result, code int, ch *Cho
 			c.posts = append(c.posts, p)
 		}
 	}
+	c.due = c.next()
 }
 
 func (c *Cluster) decide(p post, at int64, ch *Chooser, tell func(Change)) {

@@ -138,6 +138,9 @@ type Detections struct {
 // List returns them in the order in which they are posted to the main thread.
 func (ds *Detections) List() []Type { return ds.list[:ds.n] }
 
+// None reports whether no detector was set off.
+func (ds *Detections) None() bool { return ds.n == 0 }
+
 func (ds *Detections) add(t Type) { ds.list[ds.n] = t; ds.n++ }
 
 // Report counts the result of one attempt on host h. The code is the response
