@@ -91,6 +91,8 @@ func fits(v *xds.VirtualHost, host string) int {
 // proxy is the sidecar of one client in virtual time.
 type proxy struct {
 	config   *xds.Config
+	route    *xds.Route    // of the client's requests; nil: none
+	cluster  *clusterState // that it leads to; nil: none
 	clusters map[string]*clusterState
 }
 
@@ -125,6 +127,11 @@ func (w *world) configure(client int32, cfg *xds.Config, now int64) {
 	}
 	for name, o := range old {
 		o.retired = p.clusters[name] != o
+	}
+	l := &w.s.Clients[client].Load
+	p.cluster = nil
+	if p.route = Route(cfg, l.Host, l.Port, l.Path); p.route != nil {
+		p.cluster = p.clusters[p.route.Cluster]
 	}
 }
 

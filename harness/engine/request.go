@@ -71,24 +71,25 @@ func (w *world) slot() int32 {
 func (w *world) send(client, n int32) {
 	l := &w.s.Clients[client].Load
 	w.clients[client].inFlight++
+	w.inFlight++
 	i := w.slot()
 	r := &w.reqs[i]
 	*r = request{open: true, gen: r.gen + 1, client: client, n: n, due: int64(l.Due(int(n))), sent: w.now, host: NoHost, tried: r.tried[:0]}
 	p := &w.proxies[client]
-	r.route = Route(p.config, l.Host, l.Port, l.Path)
+	r.route = p.route
 	if r.route == nil {
 		r.flags = trace.FlagNR
 		w.end(i, r, 404, NoHost, "")
 		return
 	}
-	if r.c = p.clusters[r.route.Cluster]; r.c == nil {
+	if r.c = p.cluster; r.c == nil {
 		r.flags = trace.FlagNC
 		w.end(i, r, 503, NoHost, "")
 		return
 	}
 	r.retry = retry.Start(r.route.Retry)
 	if l.Timeout > 0 {
-		w.after(int64(l.Timeout), evClientTimeout, i, r)
+		w.waits(client, w.now+int64(l.Timeout), i, r)
 	}
 	if r.route.Timeout > 0 {
 		w.after(int64(r.route.Timeout), evRouteTimeout, i, r)
@@ -287,7 +288,11 @@ func (w *world) response(i int32, r *request) {
 	case retry.No:
 	}
 	r.stage = body
-	if !r.answer.noEnd {
+	switch {
+	case r.answer.noEnd:
+	case r.answer.body == 0:
+		w.bodyEnd(i, r)
+	default:
 		w.after(r.answer.body, evBodyEnd, i, r)
 	}
 }
@@ -403,6 +408,39 @@ func (w *world) routeTimeout(i int32, r *request) {
 	w.end(i, r, 504, NoHost, "")
 }
 
+// waits notes when the client gives a request up.
+func (w *world) waits(client int32, at int64, i int32, r *request) {
+	p := &w.clients[client].patience
+	p.queue = append(p.queue, deadline{at, i, r.gen})
+	if !p.armed {
+		p.armed = true
+		w.q.Push(at, event{kind: evClientTimeout, i: client})
+	}
+}
+
+// impatient gives up the requests of a client whose time is up. Those that have
+// ended meanwhile are dropped.
+func (w *world) impatient(client int32) {
+	p := &w.clients[client].patience
+	n := 0
+	for ; n < len(p.queue); n++ {
+		d := p.queue[n]
+		if w.reqs[d.i].gen != d.gen {
+			continue
+		}
+		if d.at > w.now {
+			break
+		}
+		w.clientTimeout(d.i, &w.reqs[d.i])
+		p = &w.clients[client].patience
+	}
+	p.queue = append(p.queue[:0], p.queue[n:]...)
+	p.armed = len(p.queue) > 0
+	if p.armed {
+		w.q.Push(p.queue[0].at, event{kind: evClientTimeout, i: client})
+	}
+}
+
 // clientTimeout is the client that goes away: nobody is charged.
 func (w *world) clientTimeout(i int32, r *request) {
 	switch r.stage {
@@ -461,6 +499,7 @@ func (w *world) end(i int32, r *request, status, host int32, problem string) {
 	w.free = append(w.free, i)
 	cl := &w.clients[client]
 	cl.inFlight--
+	w.inFlight--
 	if len(cl.waiting) > 0 && !w.over {
 		n := cl.waiting[0]
 		cl.waiting = cl.waiting[1:]

@@ -22,6 +22,8 @@ type world struct {
 	upstreams []upstream
 	clients   []client
 
+	inFlight int // requests of all clients
+
 	reqs  []request // slots that are used again
 	free  []int32
 	conns int32
@@ -33,6 +35,21 @@ type client struct {
 	sent     int     // how many are due so far
 	inFlight int     // at most Load.Concurrency
 	waiting  []int32 // numbers of requests that are due and have to wait
+	patience patience
+}
+
+// patience is how long a client waits for answers: as long for every request,
+// so that those which were sent first give up first, and one event a client is
+// enough.
+type patience struct {
+	queue []deadline
+	armed bool
+}
+
+type deadline struct {
+	at  int64
+	i   int32 // request slot
+	gen uint32
 }
 
 type eventKind uint8
@@ -87,7 +104,7 @@ func newWorld(s *schedule.Schedule, d Delays) *world {
 // observed is called after each observation.
 func (w *world) play(observed func()) {
 	w.start()
-	for w.q.Len() > 0 && (w.q.Peek() <= int64(w.s.Duration) || w.inFlight() > 0) {
+	for w.q.Len() > 0 && (w.q.Peek() <= int64(w.s.Duration) || w.inFlight > 0) {
 		at, e := w.q.Pop()
 		w.now = at
 		w.handle(e)
@@ -96,14 +113,6 @@ func (w *world) play(observed func()) {
 		}
 	}
 	w.finish()
-}
-
-func (w *world) inFlight() int {
-	n := 0
-	for i := range w.clients {
-		n += w.clients[i].inFlight
-	}
-	return n
 }
 
 // RunOf is the head of a trace of the schedule.
@@ -120,6 +129,9 @@ func RunOf(s *schedule.Schedule, backend string) trace.Run {
 	}
 	return r
 }
+
+// roomAtOnce bounds how many records are made room for ahead.
+const roomAtOnce = 1 << 20
 
 func (w *world) start() {
 	s := w.s
@@ -139,6 +151,13 @@ func (w *world) start() {
 	for i, at := range s.Observe {
 		w.q.Push(int64(at), event{kind: evObserve, i: int32(i)})
 	}
+	requests := 0
+	for i := range s.Clients {
+		requests += s.Clients[i].Load.Count
+	}
+	requests = min(requests, roomAtOnce)
+	w.tr.Requests = make([]trace.Request, 0, requests)
+	w.tr.Attempts = make([]trace.Attempt, 0, requests)
 	for i := range s.Clients {
 		if s.Clients[i].Load.Count > 0 {
 			w.q.Push(int64(s.Clients[i].Load.Due(0)), event{kind: evDue, i: int32(i)})
@@ -159,6 +178,8 @@ func (w *world) handle(e event) {
 		w.due(e.i)
 	case evConnect:
 		w.connected(e.c, e.host, e.conn)
+	case evClientTimeout:
+		w.impatient(e.i)
 	case evConnectTimeout:
 		w.connectFailed(e.c, e.host, e.conn, trace.ConnectTimeout)
 	default:
@@ -181,8 +202,6 @@ func (w *world) requestEvent(e event, r *request) {
 		w.tryTimeout(e.i, r)
 	case evRouteTimeout:
 		w.routeTimeout(e.i, r)
-	case evClientTimeout:
-		w.clientTimeout(e.i, r)
 	case evBodyEnd:
 		w.bodyEnd(e.i, r)
 	}
