@@ -18,18 +18,27 @@ type Diagnostic struct {
 	Fix      string // what to write, "" when there is no one answer
 }
 
+// Codes of lint findings that are no causes of a drill's outcome.
+const (
+	codeIgnored  = "accepted-and-ignored"
+	codeNoEffect = "no-effect"
+)
+
 // Lint checks the Istio YAML of an input without a drill: what istiod refuses,
 // what does nothing, and what the causes of failed drills are made of, as a
 // client in each region of the endpoints sees it. Findings are sorted by place.
 func Lint(in *scenario.Input, p istio.Profile) []Diagnostic {
 	var out []Diagnostic
 	add := func(d Diagnostic) {
-		if !slices.Contains(out, d) {
+		// What was said while reading is not said again by the translation.
+		if !slices.ContainsFunc(out, func(o Diagnostic) bool {
+			return o == d || o.Pos == d.Pos && o.Code == codeIgnored && d.Code == codeNoEffect
+		}) {
 			out = append(out, d)
 		}
 	}
 	for _, w := range in.Warnings {
-		add(Diagnostic{Pos: w.Pos, Severity: SeverityWarning, Code: "accepted-and-ignored", Message: w.Message})
+		add(Diagnostic{Pos: w.Pos, Severity: SeverityWarning, Code: codeIgnored, Message: w.Message})
 	}
 	for _, resources := range configurations(in) {
 		for _, cl := range lintClients(in, resources, p) {
@@ -75,7 +84,7 @@ func translationDiagnostics(t *istio.Translation) []Diagnostic {
 		out = append(out, Diagnostic{Pos: p.Pos, Severity: SeverityError, Code: "crashes-istiod", Message: p.Message})
 	}
 	for _, p := range t.Warnings {
-		out = append(out, Diagnostic{Pos: p.Pos, Severity: SeverityWarning, Code: "no-effect", Message: p.Message})
+		out = append(out, Diagnostic{Pos: p.Pos, Severity: SeverityWarning, Code: codeNoEffect, Message: p.Message})
 	}
 	for _, n := range t.NotModelled {
 		if n.Decides {

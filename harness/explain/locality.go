@@ -66,7 +66,7 @@ func failoverFrom(s *site) []Finding {
 		return nil
 	}
 	set := localitySetting(dr, use.Path)
-	if set == nil || len(set.GetFailover()) == 0 {
+	if set == nil || len(set.GetFailover()) == 0 || otherRegions(s) < 2 {
 		return nil
 	}
 	var froms []string
@@ -96,6 +96,16 @@ func failoverFrom(s *site) []Finding {
 		})
 	}
 	return []Finding{f}
+}
+
+// otherRegions is how many regions but the client's the endpoints are in. With
+// one there is nothing to choose from.
+func otherRegions(s *site) int {
+	seen := map[string]bool{s.client.Region: true}
+	for _, l := range s.cluster.Localities {
+		seen[l.Locality.Region] = true
+	}
+	return len(seen) - 1
 }
 
 // localitySetting is the localityLbSetting at a path of a DestinationRule.
