@@ -86,6 +86,9 @@ func Rejudge(dir string) (Played, error) {
 	}
 	d.Name = s.Name
 	c := d.Compile()
+	if problems := Rejections(c); len(problems) > 0 {
+		return damaged(dirConfig, errors.New(problems[0])) // it was played, so it was no such thing then
+	}
 	p := Played{Run: newRun(d, c, observed.Run.Backend), Prediction: prediction, Observed: observed}
 	p.Scale = s.Scale
 	p.restoreFile(dir)

@@ -259,6 +259,7 @@ func FuzzRejudge(f *testing.F) {
 		{"schedule.json", `"port": 80`, `"port": 0`},
 		{"schedule.json", `"overprovisioningFactor": 140`, `"overprovisioningFactor": 0`},
 		{"schedule.json", `"localities": [`, `"x": [`},
+		{"config/0.yaml", `interval: 15s`, `interval: 0s`},
 		{"trace.jsonl", `"kind":"config"`, `"kind":"fault"`},
 		{"trace.jsonl", `"host":0`, `"host":1`},
 		{"trace.jsonl", `"n":1`, `"n":-7`},
