@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// Tests that the kill list asked for: without them a mutant survived.
+
+// Draining hosts leave the denominators since Envoy 1.30; before, one of two that
+// drained sent 30 % to the next priority (15).
+func TestRuleDraining(t *testing.T) {
+	for excluded, want := range map[bool]uint32{true: 100, false: 70} {
+		cfg := testCluster()
+		ch := NewChooser(1)
+		hosts := []Host{{Weight: 1}, {Weight: 1, Health: xds.HealthDraining}, {Weight: 1, Priority: 1}}
+		c := NewCluster(&cfg, xds.Rules{DrainingExcluded: excluded}, hosts, Delays{}, 0, &ch)
+		if got := c.Loads().Percent(0); got != want {
+			t.Errorf("draining excluded %v: %d %% on priority 0, want %d", excluded, got, want)
+		}
+	}
+}
+
+// The schedule of localities starts at a place of its own: of weights 1 and 3 the
+// light one is first in a quarter of all clusters, and in a quarter of the times at
+// which one cluster counts its localities anew (7.1).
+func TestRuleLocalityScheduler(t *testing.T) {
+	cfg := testCluster()
+	cfg.LocalityWeighted = true
+	light, heavy := xds.Locality{Region: "light"}, xds.Locality{Region: "heavy"}
+	cfg.Localities = []xds.LocalityEndpoints{{Locality: light, Weight: 1}, {Locality: heavy, Weight: 3}}
+	hosts := []Host{{Weight: 1, Locality: light}, {Weight: 1, Locality: heavy}}
+	rules := xds.Rules{SchedulerRandomStart: true}
+	clusters, updates := [2]int{}, [2]int{}
+	for seed := range uint64(200) {
+		ch := NewChooser(seed)
+		c := NewCluster(&cfg, rules, hosts, Delays{}, 0, &ch)
+		clusters[c.Pick(nil, nil, &ch)]++
+	}
+	ch := NewChooser(1)
+	c := NewCluster(&cfg, rules, hosts, Delays{}, 0, &ch)
+	for range 200 {
+		c.workers.update(c, 0, []bool{false, false}, &ch)
+		updates[c.Pick(nil, nil, &ch)]++
+	}
+	if clusters[0] < 30 || clusters[0] > 70 || updates[0] < 30 || updates[0] > 70 {
+		t.Errorf("first picks: of 200 clusters %v, after 200 updates %v; want about 50 and 150", clusters, updates)
+	}
+}
