@@ -220,3 +220,14 @@ type Divergence struct {
 	Permitted string  `json:"permitted"`
 	Observed  string  `json:"observed"`
 }
+
+// Diagnostic is one finding of lint.
+type Diagnostic struct {
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	Column   int    `json:"column"`
+	Severity string `json:"severity"` // error, warning or info
+	Code     string `json:"code"`
+	Message  string `json:"message"`
+	Fix      string `json:"fix,omitempty"` // what to write
+}

@@ -42,7 +42,11 @@ func (a *app) lint() *cobra.Command {
 				}
 			}
 			if f.output == "json" {
-				return a.json(result.Document[report.Diagnostic]{Schema: result.LintSchema, Results: found})
+				doc := result.Document[result.Diagnostic]{Schema: result.LintSchema, Results: []result.Diagnostic{}}
+				for _, d := range found {
+					doc.Results = append(doc.Results, result.Diagnostic(d))
+				}
+				return a.json(doc)
 			}
 			return report.Diagnostics(a.out, a.style(), found)
 		},
