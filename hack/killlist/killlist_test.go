@@ -61,7 +61,7 @@ func read(t *testing.T, file string) string {
 }
 
 // Every rule of the engine and of the translation has a mutant, or stands in
-// uncovered.txt with the reason. No mutant is of
+// uncovered.txt with the reason; explain has at least five. No mutant is of
 // something that is not a rule.
 func TestStaleKillListCoversEveryRule(t *testing.T) {
 	rules, codes := ruleIDs(), causes(t)
@@ -76,12 +76,15 @@ func TestStaleKillListCoversEveryRule(t *testing.T) {
 		}
 		uncovered[id] = true
 	}
-	has, ids := map[string]bool{}, map[string]bool{}
+	has, ids, ofExplain := map[string]bool{}, map[string]bool{}, 0
 	for _, m := range mutants(t) {
 		if ids[m.id()] {
 			t.Errorf("%s: %s is there twice", m.at, m.id())
 		}
 		has[m.rule], ids[m.id()] = true, true
+		if strings.HasPrefix(m.rule, "explain/") {
+			ofExplain++
+		}
 		if !slices.Contains(rules, m.rule) && !slices.Contains(codes, m.rule) {
 			t.Errorf("%s: %s is no rule of the engine or the translation, and no cause of explain", m.at, m.rule)
 		}
@@ -93,6 +96,9 @@ func TestStaleKillListCoversEveryRule(t *testing.T) {
 		case !has[r] && !uncovered[r]:
 			t.Errorf("%s has no mutant; README.md beside this says how to write one", r)
 		}
+	}
+	if ofExplain < 5 {
+		t.Errorf("explain has %d mutants, want 5 at least", ofExplain)
 	}
 }
 
