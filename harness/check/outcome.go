@@ -118,24 +118,75 @@ func outcome(t *trace.Trace, im *Impact, over, moved bool) result.Outcome {
 	case !survivor(t, im):
 		return result.TotalLoss
 	}
-	before := In(t, -1, 0, im.Since)
-	share := 1.0
-	if n := before.Total(); n > 0 {
-		k := 0
-		for _, u := range im.Lost {
-			k += before.Answered[t.UpstreamName(u)]
-		}
-		share = float64(k) / float64(n)
-	}
 	// Fewer errors than the lost share, by more than chance: part of it was saved.
 	n, k := im.Requests, im.Errors-im.ReturnErrors
-	if _, high := interval(k, n); high < share {
-		return result.Partial
-	}
-	if share == 1 && k < n*9/10 {
+	share := lostShare(t, im)
+	if _, high := intervalAt(k, n, luck); high < share || share == 1 && k < n*9/10 {
 		return result.Partial
 	}
 	return result.NeverFailsOver
+}
+
+// enough is the number of requests from which a share is taken as it was seen.
+const enough = 1000
+
+// lostShare is the share of the requests that the lost upstreams had before the
+// first step: as it was seen, or, with few requests, as the hosts and the loads
+// of their priorities have it, because a sample of few would decide by luck.
+func lostShare(t *trace.Trace, im *Impact) float64 {
+	before := In(t, -1, 0, im.Since)
+	lost := 0
+	for _, u := range im.Lost {
+		lost += before.Answered[t.UpstreamName(u)]
+	}
+	if before.Total() >= enough {
+		return float64(lost) / float64(before.Total())
+	}
+	used := map[string]int{}
+	for i := range t.Attempts {
+		if a := &t.Attempts[i]; a.Host >= 0 {
+			used[t.Hosts[a.Host].Cluster]++
+		}
+	}
+	share, total := 0.0, 0
+	for _, cluster := range sorted(used) {
+		n := used[cluster]
+		share += float64(n) * lostOf(t, im, cluster)
+		total += n
+	}
+	if total == 0 {
+		return 1
+	}
+	return share / float64(total)
+}
+
+// lostOf is the lost share of one cluster: by priority, its load times the
+// weight of the lost hosts among all of it.
+func lostOf(t *trace.Trace, im *Impact, cluster string) float64 {
+	var percent []int32
+	for _, l := range t.Loads {
+		if l.Cluster == cluster && (percent == nil || l.At < im.Since) {
+			percent = l.Percent
+		}
+	}
+	all, lost := make([]float64, len(percent)), make([]float64, len(percent))
+	for _, h := range t.Hosts {
+		if h.Cluster != cluster || int(h.Priority) >= len(percent) || im.Since > 0 && h.At >= im.Since {
+			continue
+		}
+		w := float64(max(1, h.Weight))
+		all[h.Priority] += w
+		if slices.Contains(im.Lost, h.Upstream) {
+			lost[h.Priority] += w
+		}
+	}
+	share := 0.0
+	for p := range percent {
+		if all[p] > 0 {
+			share += float64(percent[p]) / 100 * lost[p] / all[p]
+		}
+	}
+	return share
 }
 
 // failing are the upstreams that failed an attempt since the instant.

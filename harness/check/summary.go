@@ -35,12 +35,16 @@ func In(t *trace.Trace, client int32, from, to trace.Sec) Window {
 	}
 	for i := range t.Attempts {
 		a := &t.Attempts[i]
-		if a.At >= from && a.At < to && a.Host >= 0 && (client < 0 || a.Client == client) {
+		if a.At >= from && a.At < to && reached(a) && (client < 0 || a.Client == client) {
 			w.Attempts[t.UpstreamName(t.UpstreamOf(a.Host))]++
 		}
 	}
 	return w
 }
+
+// reached reports whether the attempt was one on its host: what a circuit breaker
+// refused never was.
+func reached(a *trace.Attempt) bool { return a.Host >= 0 && a.Result != trace.Overflow }
 
 func (w *Window) add(t *trace.Trace, r *trace.Request) {
 	w.Requests++
@@ -140,7 +144,7 @@ func Counters(t *trace.Trace) map[string]result.Counter {
 	}
 	for i := range t.Attempts {
 		a := &t.Attempts[i]
-		if a.Host < 0 {
+		if !reached(a) {
 			continue
 		}
 		name := t.UpstreamName(t.UpstreamOf(a.Host))

@@ -100,6 +100,7 @@ type proxy struct {
 type clusterState struct {
 	*Cluster
 	pools   []pool.Pool
+	carried []int    // requests that the newest connection of a host has had: the one in use as long as they come in turn
 	drains  []uint32 // how often the connections of a host were drained
 	use     pool.Use
 	retries uint32 // that hold the retry breaker
@@ -144,6 +145,7 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 		Cluster: NewCluster(c, w.s.Profile.Rules, hosts, w.delays, now, &w.ch),
 		pools:   make([]pool.Pool, len(hosts)),
 		drains:  make([]uint32, len(hosts)),
+		carried: make([]int, len(hosts)),
 		client:  client,
 	}
 	w.tr.Add(cs.load(now))

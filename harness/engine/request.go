@@ -194,6 +194,7 @@ func (w *world) connected(c *clusterState, h, conn int32) {
 		w.connectFailed(c, h, conn, trace.Refused)
 		return
 	}
+	c.carried[h] = 0
 	i, ok := c.pools[h].Connected(conn, &c.use)
 	w.ready(c, h, i, ok)
 }
@@ -240,7 +241,8 @@ func (w *world) attach(i int32) {
 	r.c.Begin(r.host)
 	w.charge(r, outlier.ConnectSuccess, 0)
 	host := &r.c.hosts[r.host]
-	r.answer = w.upstreamOf(host).serve(w.now, host.Port, &w.s.Clients[r.client].Load, &w.ch)
+	r.answer = w.upstreamOf(host).serve(w.now, host.Port, &w.s.Clients[r.client].Load, r.c.carried[r.host], &w.ch)
+	r.c.carried[r.host]++
 	if !r.answer.never {
 		w.after(r.answer.after, evResponse, i, r)
 	}

@@ -64,12 +64,16 @@ func (u *upstream) connect(now int64, port uint32) reachability {
 }
 
 // serve is what a request on an established connection meets. The first fault
-// that decides an answer wins; delays add up.
-func (u *upstream) serve(now int64, port uint32, l *schedule.Load, ch *Chooser) answer {
+// that decides an answer wins; delays add up. Carried is how many requests the
+// connection has had before; closeAfter looks at no request that comes earlier.
+func (u *upstream) serve(now int64, port uint32, l *schedule.Load, carried int, ch *Chooser) answer {
 	a := answer{status: 200, after: int64(u.def.Latency)}
 	decided := false
 	for _, f := range u.faults {
 		if !f.active(now) || f.Behaviour == schedule.Refuse || f.Behaviour == schedule.Blackhole {
+			continue
+		}
+		if f.Behaviour == schedule.CloseAfter && carried < f.CloseAfter {
 			continue
 		}
 		if !f.hits(port, l, ch) {
@@ -97,8 +101,7 @@ func (u *upstream) serve(now int64, port uint32, l *schedule.Load, ch *Chooser) 
 		case schedule.SlowBody:
 			a.body = int64(f.SlowBody)
 		case schedule.CloseAfter:
-			// One connection in turn: the request after n answers meets its end.
-			a.reset = f.seen%(f.CloseAfter+1) == 0
+			a.reset = true
 		}
 	}
 	return a
