@@ -4,7 +4,7 @@ SHELL := /bin/bash
 GO ?= go
 FAILDRILL := $(GO) run ./harness/cmd/faildrill
 
-.PHONY: help drill build test test-race e2e fuzz bench update verify clean
+.PHONY: help drill build test test-race e2e kill-list fuzz bench update verify clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test-race: ## the same under the race detector; needs a C compiler
 
 e2e: ## every scenario on every backend that this machine can run
 	@hack/e2e.sh
+
+kill-list: ## break every rule once; a test that is named for it has to fail
+	$(GO) run ./hack/killlist
 
 fuzz: ## fuzz the reader, the translation and judge, FUZZTIME each (default 20s)
 	@hack/fuzz.sh

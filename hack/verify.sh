@@ -22,8 +22,8 @@ if grep -qE '^\s*(istio\.io/istio|k8s\.io/kubernetes|replace) ' go.mod; then
 	echo "go.mod must not need istio.io/istio or k8s.io/kubernetes, nor replace anything" >&2
 	exit 1
 fi
-step "import rule, stale documents, goldens"
-go test ./hack ./harness ./harness/... ./scenarios -run 'Import|Stale|Golden|Startup' -count=1
+step "import rule, stale documents, goldens, kill list"
+go test ./hack ./hack/killlist ./harness ./harness/... ./scenarios -run 'Import|Stale|Golden|Startup' -count=1
 step shellcheck
 if ! command -v shellcheck >/dev/null; then
 	echo "shellcheck is not installed: apt-get install shellcheck" >&2

@@ -94,7 +94,7 @@ func TestStaleKillListCoversEveryRule(t *testing.T) {
 		case has[r] && uncovered[r]:
 			t.Errorf("%s has a mutant: take it out of uncovered.txt", r)
 		case !has[r] && !uncovered[r]:
-			t.Errorf("%s has no mutant; README.md beside this says how to write one", r)
+			t.Errorf("%s has no mutant; hack/killlist/README.md says how to write one", r)
 		}
 	}
 	if ofExplain < 5 {

@@ -85,7 +85,7 @@ func parse(name string, text []byte) ([]mutant, error) {
 		case word == "killed-by":
 			f := strings.Fields(rest)
 			if len(f) < 2 || !strings.HasPrefix(f[0], "./") {
-				return nil, fmt.Errorf("%s: %q; expected killed-by ./PACKAGE TEST...", at, line)
+				return nil, fmt.Errorf("%s: %q; expected killed-by ./PACKAGE and the names of tests", at, line)
 			}
 			for _, t := range f[1:] {
 				m.killers = append(m.killers, killer{f[0], t})

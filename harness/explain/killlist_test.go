@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/faildrill/faildrill/harness/result"
@@ -27,19 +28,20 @@ func TestRuleNoOutlierDetection(t *testing.T) {
 }
 
 // A failover rule that is for the client's region is enough, wherever it stands;
-// and where there is only one other region, the missing one changes nothing.
+// and as long as the own region answers, the missing one changes nothing.
 func TestRuleFailoverFrom(t *testing.T) {
 	od := "outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100}, loadBalancer: {localityLbSetting: {failover: "
 	three := `[{address: east.x, locality: us-east1}, {address: west.x, locality: us-west1}, {address: eu.x, locality: eu-central1}]`
 	for _, c := range []struct {
-		what, endpoints, failover string
-		want                      bool
+		what, lost, failover string
+		want                 bool
 	}{
-		{"none for the region", three, "[{from: us-west1, to: eu-central1}]", true},
-		{"the second is", three, "[{from: us-west1, to: eu-central1}, {from: us-east1, to: us-west1}]", false},
-		{"one other region", twoRegions, "[{from: eu-central1, to: us-west1}]", false},
+		{"none for the region", "east", "[{from: us-west1, to: eu-central1}]", true},
+		{"the second is", "east", "[{from: us-west1, to: eu-central1}, {from: us-east1, to: us-west1}]", false},
+		{"nobody fails over", "west", "[{from: us-west1, to: eu-central1}]", false},
 	} {
-		d := scene(t, load(t, recipe(c.endpoints, "refuse: true", rule("{"+od+c.failover+"}}}"))), "")
+		text := strings.Replace(recipe(three, "refuse: true", rule("{"+od+c.failover+"}}}")), "upstream: east", "upstream: "+c.lost, 1)
+		d := scene(t, load(t, text), "")
 		if got, ok := cause(d, "failover-from"); ok != c.want {
 			t.Errorf("%s: got %+v", c.what, got)
 		}
