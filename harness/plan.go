@@ -124,7 +124,7 @@ func Plan(d *schedule.Drill) Planned {
 	p.Causes = explain.Causes(c, p.Trace, im)
 	p.Expectations = check.Judge(expectations(d), p.Trace, p.Trace)
 	p.Verdict = verdict(p.Expectations, im.Outcome)
-	if p.Verdict != result.Fail && decides(p.NotModelled) {
+	if decides(p.NotModelled) {
 		p.Verdict = result.Inconclusive
 	}
 	return p

@@ -75,7 +75,7 @@ func TestRejudgeReadsTheExpectationsOfTheFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, name, strings.Replace(string(text), "overflow: 18", "overflow: 17", 1))
+	write(t, name, strings.Replace(string(text), "10..18", "10..17", 1))
 	p, err := harness.Rejudge(dir)
 	if err != nil || p.Verdict != result.Fail || verdictOf(t, dir).Verdict != result.Fail {
 		t.Errorf("%s %v", p.Verdict, err)

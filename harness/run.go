@@ -127,7 +127,7 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 	switch {
 	case p.Divergence != nil:
 		p.Verdict, p.Reason = result.Error, "the run did something that the model does not permit"
-	case p.Verdict != result.Fail && decides(p.NotModelled):
+	case decides(p.NotModelled):
 		p.Verdict, p.Reason = result.Inconclusive, "the configuration has a field that may decide the outcome and is not modelled"
 	case p.Verdict == result.Fail && tooLate(s, t) != "":
 		p.Verdict, p.Reason = result.Inconclusive, tooLate(s, t)

@@ -81,10 +81,18 @@ func returnCost(c *schedule.Compiled, t *trace.Trace, im check.Impact) []result.
 			if !use.Resource.Has(out.Field) {
 				out.Default = s.cluster.OutlierDetection.BaseEjectionTime.String()
 			}
-			out.Message = fmt.Sprintf("each return of a host that is still broken can cost requests: %d returns, %d client errors; it is let back after baseEjectionTime %v times the number of ejections, at a tick of interval %v, and for up to 1s after the return a new ejection may not have reached the workers",
-				returns, im.ReturnErrors, s.cluster.OutlierDetection.BaseEjectionTime, s.cluster.OutlierDetection.Interval)
+			out.Message = fmt.Sprintf("each return of a host that is still broken can cost requests: %s, %s; it is let back after baseEjectionTime %v times the number of ejections, at a tick of interval %v, and for up to 1s after the return a new ejection may not have reached the workers",
+				count(returns, "return"), count(im.ReturnErrors, "client error"), s.cluster.OutlierDetection.BaseEjectionTime, s.cluster.OutlierDetection.Interval)
 			break
 		}
 	}
 	return []result.Cause{out}
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }
