@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p bin
-go build -o bin/faildrill ./harness/cmd/faildrill
+go build -ldflags='-s -w' -o bin/faildrill ./harness/cmd/faildrill
 scenario=scenarios/failover/external-failover-invalid-port.yaml
 runs=$(mktemp -d)
 trap 'rm -rf "$runs"' EXIT
@@ -12,5 +12,5 @@ trap 'rm -rf "$runs"' EXIT
 echo "\$ faildrill plan $scenario"
 bin/faildrill plan "$scenario"
 echo
-echo "\$ faildrill run --fix --on inproc --scale 10 --duration 100s $scenario"
-bin/faildrill run --fix --on inproc --scale 10 --duration 100s --dir "$runs" "$scenario"
+echo "\$ faildrill run --fix --on inproc --scale 10 --duration 90s $scenario"
+bin/faildrill run --fix --on inproc --scale 10 --duration 90s --dir "$runs" "$scenario"
