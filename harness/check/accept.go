@@ -37,7 +37,7 @@ const maxStates = 128
 // The run must have been made with the engine's own delays of zero, as inproc
 // does, or with delays below Slack.
 func Accept(s *schedule.Schedule, t *trace.Trace) (d *result.Divergence, undecided string) {
-	a := acceptor{s: s, t: t, slack: Slack + stalls(t), changes: map[int32][]*trace.Change{}}
+	a := acceptor{s: s, t: t, slack: Slack + trace.Sec(t.LongestStall()), changes: map[int32][]*trace.Change{}}
 	for i := range t.Changes {
 		c := &t.Changes[i]
 		a.changes[c.Host] = append(a.changes[c.Host], c)
@@ -51,18 +51,6 @@ func Accept(s *schedule.Schedule, t *trace.Trace) (d *result.Divergence, undecid
 		}
 	}
 	return nil, a.undecided
-}
-
-// stalls is the longest time for which the run itself says that it stood still.
-func stalls(t *trace.Trace) trace.Sec {
-	longest := 0.0
-	for _, n := range t.Notes {
-		var ms float64
-		if _, err := fmt.Sscanf(n.Text, "stalled for %f ms", &ms); err == nil {
-			longest = max(longest, ms)
-		}
-	}
-	return trace.Sec(longest * 1e6)
 }
 
 type acceptor struct {

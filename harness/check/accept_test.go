@@ -238,7 +238,7 @@ func TestAcceptAllowsForStalls(t *testing.T) {
 	if d, _ := check.Accept(s, tr); d == nil {
 		t.Fatal("a return 30 ms late is accepted although nothing stood still")
 	}
-	tr.Notes = append(tr.Notes, trace.Note{Text: "stalled for 40.0 ms"})
+	tr.Notes = append(tr.Notes, trace.Stall(0, 40*time.Millisecond))
 	if d, why := check.Accept(s, tr); d != nil || why != "" {
 		t.Errorf("a return 30 ms late in a run that stood still for 40 ms: %+v %s", d, why)
 	}

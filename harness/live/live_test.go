@@ -258,7 +258,7 @@ func TestInterrupted(t *testing.T) {
 
 func TestStalled(t *testing.T) {
 	tr := &trace.Trace{Notes: []trace.Note{{Text: "stalled for 21.5ms"}, {Text: "interrupted"}, {Text: "stalled for 1.5s"}, {Text: "stalled for long"}}}
-	if got := Stalled(tr); got != 1500*ms {
+	if got := tr.LongestStall(); got != 1500*ms {
 		t.Errorf("got %v, want 1.5s", got)
 	}
 }

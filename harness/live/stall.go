@@ -2,14 +2,10 @@ package live
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/trace"
 )
-
-// stallText begins the note of a stall.
-const stallText = "stalled for "
 
 const (
 	stallTick  = 5 * time.Millisecond
@@ -34,22 +30,9 @@ func (d *drive) watchStalls(ctx context.Context) {
 		d.report.Stall = max(d.report.Stall, late)
 		d.mu.Unlock()
 		if late > stallLimit {
-			d.sink.Event(trace.Note{At: d.since(), Text: stallText + late.Round(100*time.Microsecond).String()})
+			d.sink.Event(trace.Stall(d.since(), late))
 		}
 	}
-}
-
-// Stalled is the longest stall that the trace notes.
-func Stalled(t *trace.Trace) time.Duration {
-	longest := time.Duration(0)
-	for _, n := range t.Notes {
-		if text, ok := strings.CutPrefix(n.Text, stallText); ok {
-			if d, err := time.ParseDuration(text); err == nil {
-				longest = max(longest, d)
-			}
-		}
-	}
-	return longest
 }
 
 const (

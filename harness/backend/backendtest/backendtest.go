@@ -24,7 +24,6 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/engine"
-	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 )
@@ -123,7 +122,7 @@ func play(ctx context.Context, b backend.Backend, s *schedule.Schedule, o Option
 // machine is what the machine did to a play: how long it stood still, or how
 // late it sent a request.
 func (p *played) machine() time.Duration {
-	late := live.Stalled(p.tr)
+	late := p.tr.LongestStall()
 	for _, r := range p.tr.Requests {
 		late = max(late, (r.Sent - r.At).D())
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/inproc"
 	"github.com/faildrill/faildrill/harness/engine"
-	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 	"github.com/faildrill/faildrill/harness/xds"
@@ -213,7 +212,7 @@ func route(s *schedule.Schedule) *xds.Route { return &s.Configs[0][0].VirtualHos
 // tens of milliseconds: it stood still, or sent requests late that had nobody to
 // wait for. 0: it was not.
 func tooLate(tr *trace.Trace) time.Duration {
-	late := live.Stalled(tr)
+	late := tr.LongestStall()
 	for i, r := range tr.Requests {
 		if i == 0 || tr.Requests[i-1].Done <= r.At {
 			late = max(late, (r.Sent - r.At).D())
