@@ -137,7 +137,8 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 		p.Verdict, p.Reason = result.Inconclusive, "nobody saw that "+unwitnessed(t)+" took effect"
 	}
 	if !im.Outcome.Passes() || p.Verdict == result.Fail {
-		p.Causes = explain.Causes(c, engine.Play(c.Schedule), check.Outcome(engine.Play(c.Schedule)))
+		full := engine.Play(c.Schedule)
+		p.Causes = explain.Causes(c, full, check.Outcome(full))
 	}
 }
 

@@ -148,7 +148,7 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 		carried: make([]int, len(hosts)),
 		client:  client,
 	}
-	w.tr.Add(cs.load(now))
+	w.tr.Add(cs.LoadEvent(client, now))
 	return cs
 }
 
@@ -168,17 +168,6 @@ func (w *world) traceHost(client int32, cluster string, h *Host, now int64) int3
 	return i
 }
 
-// load is the cluster's priority load as a trace event.
-func (c *clusterState) load(now int64) trace.Load {
-	l := c.Loads()
-	e := trace.Load{At: trace.Sec(now), Client: c.client, Cluster: c.cfg.Name, Percent: []int32{}, Panic: []bool{}}
-	for p := range l.Levels() {
-		e.Percent = append(e.Percent, int32(l.Percent(p)))
-		e.Panic = append(e.Panic, l.Panic(p))
-	}
-	return e
-}
-
 // advance lets the cluster do what is due, and records it.
 func (w *world) advance(c *clusterState) {
 	if c.retired {
@@ -193,21 +182,12 @@ func (w *world) advance(c *clusterState) {
 // Rule: RuleDrain.
 func (w *world) changed(c *clusterState, ch Change) {
 	if ch.Kind == LoadChanged {
-		w.tr.Add(c.load(ch.At))
+		w.tr.Add(c.LoadEvent(c.client, ch.At))
 		return
 	}
-	e := trace.Change{At: trace.Sec(ch.At), Client: c.client, Host: c.hosts[ch.Host].Trace, Ejections: int32(c.Ejections(ch.Host))}
-	switch ch.Kind {
-	case HostEjected:
-		e.Event, e.Cause, e.Until = trace.Ejected, ch.Type.String(), trace.Sec(ch.Until)
+	if ch.Kind == HostEjected {
 		c.pools[ch.Host].CloseIdle(&c.use)
 		c.drains[ch.Host]++
-	case HostReturned:
-		e.Event = trace.Returned
-	case EjectionOverflow:
-		e.Event, e.Cause = trace.OverflowEvent, ch.Type.String()
-	case EjectionUnenforced:
-		e.Event, e.Cause = trace.Detected, ch.Type.String()
 	}
-	w.tr.Add(e)
+	w.tr.Add(c.ChangeEvent(c.client, ch))
 }

@@ -63,7 +63,7 @@ func (w *world) construct(client int32, cfg *xds.Cluster) *cluster {
 		w.timed = append(w.timed, c)
 		w.due(c)
 	}
-	w.emit(c.load(w.now))
+	w.emit(c.LoadEvent(client, w.now))
 	return c
 }
 
@@ -92,40 +92,18 @@ func (w *world) traceHost(client int32, cluster string, h *engine.Host) int32 {
 	return i
 }
 
-// load is the cluster's priority load as an event.
-func (c *cluster) load(now int64) trace.Load {
-	l := c.Loads()
-	e := trace.Load{At: trace.Sec(now), Client: c.client, Cluster: c.Config().Name, Percent: []int32{}, Panic: []bool{}}
-	for p := range l.Levels() {
-		e.Percent = append(e.Percent, int32(l.Percent(p)))
-		e.Panic = append(e.Panic, l.Panic(p))
-	}
-	return e
-}
-
 // changed records what a cluster decided. An ejected host's idle connections
 // are closed; busy ones finish.
 func (w *world) changed(c *cluster, ch engine.Change) {
 	if ch.Kind == engine.LoadChanged {
-		w.emit(c.load(ch.At))
+		w.emit(c.LoadEvent(c.client, ch.At))
 		return
 	}
-	e := trace.Change{
-		At: trace.Sec(ch.At), Client: c.client, Host: c.Hosts()[ch.Host].Trace, Ejections: int32(c.Ejections(ch.Host)),
-	}
-	switch ch.Kind {
-	case engine.HostEjected:
-		e.Event, e.Cause, e.Until = trace.Ejected, ch.Type.String(), trace.Sec(ch.Until)
+	if ch.Kind == engine.HostEjected {
 		c.drains[ch.Host]++
 		c.closeIdle(ch.Host)
-	case engine.HostReturned:
-		e.Event = trace.Returned
-	case engine.EjectionOverflow:
-		e.Event, e.Cause = trace.OverflowEvent, ch.Type.String()
-	case engine.EjectionUnenforced:
-		e.Event, e.Cause = trace.Detected, ch.Type.String()
 	}
-	w.emit(e)
+	w.emit(c.ChangeEvent(c.client, ch))
 }
 
 // closeIdle closes the host's idle connections.
