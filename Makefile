@@ -4,6 +4,9 @@ SHELL := /bin/bash
 GO ?= go
 FAILDRILL := $(GO) run ./harness/cmd/faildrill
 
+# Property tests draw the same cases in every run; `make fuzz` looks for new ones.
+export RAPID_SEED ?= 1
+
 .PHONY: help drill build test test-race e2e kill-list fuzz bench update verify clean
 
 help: ## list the targets

@@ -213,6 +213,10 @@ func (a *acceptor) line(l *line) *result.Divergence {
 		n := picksAtOnce(l.events[i:])
 		budget := maxOrders
 		next, d := a.inSomeOrder(states, l.events[i:i+n], &budget)
+		if d != nil && budget < 0 {
+			a.undecided = fmt.Sprintf("at %s more than %d orders of what %s did at once are possible", seconds(m.at), maxOrders, l.cluster)
+			return nil
+		}
 		if d != nil {
 			return d
 		}
@@ -442,7 +446,7 @@ const maxRejected = 64
 
 // pick is what can have become of the state by picking the observed host. A retry
 // may have picked hosts before it that its predicate rejected, and a round robin
-// counts those picks too; which levels they were on is not observed.
+// counts those picks too; which levels and hosts they were is not observed.
 func (a *acceptor) pick(st *state, at *trace.Attempt) []*state {
 	h := int32(slices.Index(st.traceOf, at.Host))
 	if h < 0 {
@@ -453,7 +457,7 @@ func (a *acceptor) pick(st *state, at *trace.Attempt) []*state {
 	var out []*state
 	scripts := [][]int{nil}
 	for n := 0; len(scripts) > 0 && n < maxRejected; n++ {
-		g := &byLevels{toward: toward{h, int(st.c.Hosts()[h].Priority)}, fall: scripts[0]}
+		g := &way{toward: toward{h, int(st.c.Hosts()[h].Priority)}, rejected: tried, fall: scripts[0]}
 		scripts = scripts[1:]
 		x := st.clone()
 		ch := x.ch.Guided(g)
@@ -472,23 +476,28 @@ func (a *acceptor) pick(st *state, at *trace.Attempt) []*state {
 	return distinct(out)
 }
 
-// byLevels leads toward a host on a given way through the levels.
-type byLevels struct {
+// way leads toward a host on a given way through levels and rejected hosts.
+type way struct {
 	toward
-	fall []int   // the level of each pick; then that of the host
-	went []int   // the levels so far
-	open [][]int // which others each could have been
+	rejected []int32 // hosts that the predicate rejects
+	fall     []int   // what each question falls to; then what leads to the host
+	went     []int   // the answers so far
+	open     [][]int // which others each could have been
 }
 
 // Answer implements engine.Guide.
-func (g *byLevels) Answer(q engine.Question) (uint64, bool) {
-	if q.Draw != engine.DrawLevel {
-		return g.toward.Answer(q)
+func (g *way) Answer(q engine.Question) (uint64, bool) {
+	switch q.Draw {
+	case engine.DrawLevel:
+		return g.levelOf(q)
+	case engine.DrawHost:
+		return g.hostOf(q)
 	}
-	level := g.level
-	if i := len(g.went); i < len(g.fall) {
-		level = g.fall[i]
-	}
+	return 0, false
+}
+
+func (g *way) levelOf(q engine.Question) (uint64, bool) {
+	level := g.next(g.level)
 	r, ok := toward{g.host, level}.Answer(q)
 	if !ok {
 		return 0, false
@@ -499,16 +508,43 @@ func (g *byLevels) Answer(q engine.Question) (uint64, bool) {
 			others = append(others, p)
 		}
 	}
-	g.went, g.open = append(g.went, level), append(g.open, others)
+	g.note(level, others)
 	return r, true
 }
 
+// hostOf is asked where the counter is not known: it may stand at the host, or
+// at one that is rejected.
+func (g *way) hostOf(q engine.Question) (uint64, bool) {
+	host := g.next(int(g.host))
+	i := slices.Index(q.Hosts, int32(host))
+	var others []int
+	for _, h := range g.rejected {
+		if int(h) != host && slices.Contains(q.Hosts, h) {
+			others = append(others, int(h))
+		}
+	}
+	g.note(host, others)
+	return uint64(max(i, 0)), i >= 0
+}
+
+// next is what the next question falls to.
+func (g *way) next(otherwise int) int {
+	if i := len(g.went); i < len(g.fall) {
+		return g.fall[i]
+	}
+	return otherwise
+}
+
+func (g *way) note(answer int, others []int) {
+	g.went, g.open = append(g.went, answer), append(g.open, others)
+}
+
 // others are the ways that part from this one after its script.
-func (g *byLevels) others() [][]int {
+func (g *way) others() [][]int {
 	var out [][]int
 	for i := len(g.fall); i < len(g.went); i++ {
-		for _, level := range g.open[i] {
-			out = append(out, append(slices.Clone(g.went[:i]), level))
+		for _, o := range g.open[i] {
+			out = append(out, append(slices.Clone(g.went[:i]), o))
 		}
 	}
 	return out
