@@ -330,5 +330,5 @@ func charges(w *world) string {
 			overflow++
 		}
 	}
-	return fmt.Sprintf("%d attempts, %d charged, overflow %d, %d connections\n", len(tr.Attempts), n, overflow, w.conns)
+	return fmt.Sprintf("%d attempts, %d charged, overflow %d, %d connections\n", len(tr.Attempts), n, overflow, w.opened)
 }

@@ -47,9 +47,7 @@ func (w *world) due(client int32) {
 	cl := &w.clients[client]
 	n := int32(cl.sent)
 	cl.sent++
-	if cl.sent < l.Count {
-		w.q.Push(int64(l.Due(cl.sent)), event{kind: evDue, i: client})
-	}
+	w.arm(client)
 	if l.Concurrency > 0 && cl.inFlight >= l.Concurrency {
 		cl.waiting = append(cl.waiting, n)
 		return
@@ -73,10 +71,13 @@ func (w *world) send(client, n int32) {
 	w.clients[client].inFlight++
 	w.inFlight++
 	i := w.slot()
-	r := &w.reqs[i]
-	*r = request{open: true, gen: r.gen + 1, client: client, n: n, due: int64(l.Due(int(n))), sent: w.now, host: NoHost, tried: r.tried[:0]}
 	p := &w.proxies[client]
-	r.route = p.route
+	r := &w.reqs[i]
+	// Field by field: the slot is large, and most of it belongs to one attempt.
+	r.open, r.gen, r.client, r.n = true, r.gen+1, client, n
+	r.due, r.sent, r.tried = int64(l.Due(int(n))), w.now, r.tried[:0]
+	r.attempts, r.host, r.flags, r.holds, r.stage = 0, NoHost, 0, false, idle
+	r.route, r.c = p.route, nil
 	if r.route == nil {
 		r.flags = trace.FlagNR
 		w.end(i, r, 404, NoHost, "")
@@ -107,7 +108,9 @@ func (w *world) after(d int64, k eventKind, i int32, r *request) {
 // Rule: RuleNoHost.
 func (w *world) attempt(i int32) {
 	r := &w.reqs[i]
-	w.lookUp(r)
+	if r.attempts > 0 {
+		w.lookUp(r)
+	}
 	if r.c == nil {
 		r.flags |= trace.FlagUH
 		w.end(i, r, 503, NoHost, "")
@@ -165,11 +168,12 @@ func (w *world) overflow(i int32, r *request) {
 //
 // Rule: RuleConnectTimeout.
 func (w *world) open(c *clusterState, h int32) {
-	w.conns++
-	conn := w.conns
+	conn := w.connSlot()
+	w.opened++
+	w.conns[conn] = connecting{c, h}
 	c.pools[h].Open(conn, &c.use)
 	host := &c.hosts[h]
-	e := event{kind: evConnect, conn: conn, host: h, c: c}
+	e := event{kind: evConnect, i: conn}
 	switch w.upstreamOf(host).connect(w.now, host.Port) {
 	case silent:
 		e.kind = evConnectTimeout
@@ -187,13 +191,27 @@ func (w *world) upstreamOf(h *Host) *upstream {
 	return &w.upstreams[h.Upstream]
 }
 
+// connSlot is a free number for a connection. It is in use until the answer to
+// the connect, or its timeout: exactly one of them comes.
+func (w *world) connSlot() int32 {
+	if n := len(w.freeConns); n > 0 {
+		i := w.freeConns[n-1]
+		w.freeConns = w.freeConns[:n-1]
+		return i
+	}
+	w.conns = append(w.conns, connecting{})
+	return int32(len(w.conns) - 1)
+}
+
 // connected is the answer to a connect: established or refused.
-func (w *world) connected(c *clusterState, h, conn int32) {
+func (w *world) connected(conn int32) {
+	c, h := w.conns[conn].c, w.conns[conn].host
 	host := &c.hosts[h]
 	if w.upstreamOf(host).connect(w.now, host.Port) == refuses {
-		w.connectFailed(c, h, conn, trace.Refused)
+		w.connectFailed(conn, trace.Refused)
 		return
 	}
+	w.freeConns = append(w.freeConns, conn)
 	c.carried[h] = 0
 	i, ok := c.pools[h].Connected(conn, &c.use)
 	w.ready(c, h, i, ok)
@@ -220,7 +238,9 @@ func (w *world) ready(c *clusterState, h, i int32, ok bool) {
 // connectFailed fails everything that waits for the host.
 //
 // Rule: RuleFailTogether.
-func (w *world) connectFailed(c *clusterState, h, conn int32, res trace.Result) {
+func (w *world) connectFailed(conn int32, res trace.Result) {
+	c, h := w.conns[conn].c, w.conns[conn].host
+	w.freeConns = append(w.freeConns, conn)
 	ids, ok := c.pools[h].Failed(conn, w.s.Profile.Rules.PendingFailOldestFirst, &c.use)
 	if !ok {
 		return

@@ -68,6 +68,9 @@ func (u *upstream) connect(now int64, port uint32) reachability {
 // connection has had before; closeAfter looks at no request that comes earlier.
 func (u *upstream) serve(now int64, port uint32, l *schedule.Load, carried int, ch *Chooser) answer {
 	a := answer{status: 200, after: int64(u.def.Latency)}
+	if len(u.faults) == 0 {
+		return a
+	}
 	decided := false
 	for _, f := range u.faults {
 		if !f.active(now) || f.Behaviour == schedule.Refuse || f.Behaviour == schedule.Blackhole {

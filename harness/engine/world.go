@@ -21,18 +21,29 @@ type world struct {
 	proxies   []proxy
 	upstreams []upstream
 	clients   []client
+	nextDue   int32 // the client whose request is due first
 
 	inFlight int // requests of all clients
 
-	reqs  []request // slots that are used again
-	free  []int32
-	conns int32
-	over  bool // the time is up: nothing new is sent
+	reqs      []request // slots that are used again
+	free      []int32
+	conns     []connecting // likewise
+	freeConns []int32
+	opened    int  // connections so far
+	over      bool // the time is up: nothing new is sent
+}
+
+// connecting is a connection on its way to a host.
+type connecting struct {
+	c    *clusterState
+	host int32
 }
 
 // client is the state of one open loop.
 type client struct {
 	sent     int     // how many are due so far
+	next     int64   // when the next one is due; never: there is none
+	ticket   uint64  // its place among the events of that instant
 	inFlight int     // at most Load.Concurrency
 	waiting  []int32 // numbers of requests that are due and have to wait
 	patience patience
@@ -55,9 +66,8 @@ type deadline struct {
 type eventKind uint8
 
 const (
-	evStep eventKind = iota
-	evObserve
-	evDue // and what is before it belong to the drill, the rest to requests
+	evStep    eventKind = iota
+	evObserve           // and what is before it belong to the drill, the rest to requests
 	evConnect
 	evConnectTimeout
 	evResponse
@@ -71,15 +81,12 @@ const (
 // event is something that happens to a step, an observation, a client, a
 // connection or a request; which, depends on the kind. A request's slot is used
 // again, so that gen tells a late event from one that is meant, and attempt
-// tells one of an attempt that is over.
+// tells one of an attempt that is over. It is small because it is copied often.
 type event struct {
 	kind    eventKind
-	i       int32 // step, observation, client, or request slot
+	i       int32 // step, observation, client, or slot of the connection or request
 	attempt int32
-	conn    int32
-	host    int32
 	gen     uint32
-	c       *clusterState
 }
 
 // Play predicts the schedule: the trace that a proxy of its profile would make,
@@ -104,7 +111,14 @@ func newWorld(s *schedule.Schedule, d Delays) *world {
 // observed is called after each observation.
 func (w *world) play(observed func()) {
 	w.start()
-	for w.q.Len() > 0 && (w.q.Peek() <= int64(w.s.Duration) || w.inFlight > 0) {
+	end := int64(w.s.Duration)
+	for {
+		if w.dueNext(end) {
+			continue
+		}
+		if w.q.Len() == 0 || w.q.Peek() > end && w.inFlight == 0 {
+			break
+		}
 		at, e := w.q.Pop()
 		w.now = at
 		w.handle(e)
@@ -131,7 +145,7 @@ func RunOf(s *schedule.Schedule, backend string) trace.Run {
 }
 
 // roomAtOnce bounds how many records are made room for ahead.
-const roomAtOnce = 1 << 20
+const roomAtOnce = 1 << 22
 
 func (w *world) start() {
 	s := w.s
@@ -159,14 +173,43 @@ func (w *world) start() {
 	w.tr.Requests = make([]trace.Request, 0, requests)
 	w.tr.Attempts = make([]trace.Attempt, 0, requests)
 	for i := range s.Clients {
-		if s.Clients[i].Load.Count > 0 {
-			w.q.Push(int64(s.Clients[i].Load.Due(0)), event{kind: evDue, i: int32(i)})
+		w.arm(int32(i))
+	}
+}
+
+// dueNext sends the next request if its turn is before the queue's.
+func (w *world) dueNext(end int64) bool {
+	if len(w.clients) == 0 {
+		return false
+	}
+	c := &w.clients[w.nextDue]
+	if c.next > end || !w.q.Before(c.next, c.ticket) {
+		return false
+	}
+	w.now = c.next
+	w.due(w.nextDue)
+	return true
+}
+
+// arm sets when the next request of a client is due, and finds the client that
+// comes next. What is due is kept beside the queue: it comes in order, and is
+// half of all events.
+func (w *world) arm(client int32) {
+	cl, l := &w.clients[client], &w.s.Clients[client].Load
+	cl.next = never
+	if cl.sent < l.Count {
+		cl.next, cl.ticket = int64(l.Due(cl.sent)), w.q.Ticket()
+	}
+	w.nextDue = 0
+	for i := 1; i < len(w.clients); i++ {
+		if c, first := &w.clients[i], &w.clients[w.nextDue]; c.next < first.next || c.next == first.next && c.ticket < first.ticket {
+			w.nextDue = int32(i)
 		}
 	}
 }
 
 func (w *world) handle(e event) {
-	if e.kind <= evDue && w.now > int64(w.s.Duration) {
+	if e.kind <= evObserve && w.now > int64(w.s.Duration) {
 		return // while the last requests are waited for, the drill does not go on
 	}
 	switch e.kind {
@@ -174,14 +217,12 @@ func (w *world) handle(e event) {
 		w.step(int(e.i))
 	case evObserve:
 		w.observe()
-	case evDue:
-		w.due(e.i)
 	case evConnect:
-		w.connected(e.c, e.host, e.conn)
+		w.connected(e.i)
 	case evClientTimeout:
 		w.impatient(e.i)
 	case evConnectTimeout:
-		w.connectFailed(e.c, e.host, e.conn, trace.ConnectTimeout)
+		w.connectFailed(e.i, trace.ConnectTimeout)
 	default:
 		if r := &w.reqs[e.i]; r.gen == e.gen {
 			w.requestEvent(e, r)
@@ -305,7 +346,11 @@ func (w *world) finish() {
 	// that what they did is not in order of time yet.
 	slices.SortStableFunc(w.tr.Changes, func(a, b trace.Change) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(w.tr.Loads, func(a, b trace.Load) int { return cmp.Compare(a.At, b.At) })
-	slices.SortStableFunc(w.tr.Requests, func(a, b trace.Request) int { return cmp.Compare(a.At, b.At) })
+	// Requests are recorded when they end.
+	byDue := func(a, b trace.Request) int { return cmp.Compare(a.At, b.At) }
+	if !slices.IsSortedFunc(w.tr.Requests, byDue) {
+		slices.SortStableFunc(w.tr.Requests, byDue)
+	}
 	w.tr.Add(trace.End{At: w.s.Duration})
 }
 
