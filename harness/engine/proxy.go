@@ -105,6 +105,7 @@ type clusterState struct {
 	use     pool.Use
 	retries uint32 // that hold the retry breaker
 	client  int32
+	splits  bool // outlier detection keeps errors of the local side apart: a connection that works counts
 	retired bool // replaced or removed: what is in flight ends, nothing is charged
 }
 
@@ -147,6 +148,7 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 		drains:  make([]uint32, len(hosts)),
 		carried: make([]int, len(hosts)),
 		client:  client,
+		splits:  c.OutlierDetection != nil && c.OutlierDetection.SplitExternalLocalOriginErrors,
 	}
 	w.tr.Add(cs.LoadEvent(client, now))
 	return cs

@@ -259,12 +259,14 @@ func (w *world) attach(i int32) {
 	r.stage = attached
 	r.drains = r.c.drains[r.host]
 	r.c.Begin(r.host)
-	w.charge(r, outlier.ConnectSuccess, 0)
+	if r.c.splits {
+		w.charge(r, outlier.ConnectSuccess, 0)
+	}
 	host := &r.c.hosts[r.host]
-	r.answer = w.upstreamOf(host).serve(w.now, host.Port, &w.s.Clients[r.client].Load, r.c.carried[r.host], &w.ch)
+	after := w.upstreamOf(host).serve(w.now, host.Port, &w.s.Clients[r.client].Load, r.c.carried[r.host], &w.ch, &r.answer)
 	r.c.carried[r.host]++
 	if !r.answer.never {
-		w.after(r.answer.after, evResponse, i, r)
+		w.after(after, evResponse, i, r)
 	}
 	if p := r.route.Retry; p != nil && p.PerTryTimeout > 0 {
 		w.after(int64(p.PerTryTimeout), evTryTimeout, i, r)
@@ -276,11 +278,11 @@ func (w *world) attach(i int32) {
 // Rule: RuleRetiredNotCharged.
 func (w *world) charge(r *request, res outlier.Result, code int) bool {
 	c := r.c
-	if c.retired {
+	if c.retired || !c.watched {
 		return false
 	}
 	c.Report(w.now, r.host, res, code, &w.ch, func(ch Change) { w.changed(c, ch) })
-	return c.watched && (res == outlier.RequestFailed || res == outlier.ConnectFailed || res == outlier.Timeout)
+	return res == outlier.RequestFailed || res == outlier.ConnectFailed || res == outlier.Timeout
 }
 
 // response is the moment at which headers arrive, or the connection breaks.
@@ -298,8 +300,8 @@ func (w *world) response(i int32, r *request) {
 	if r.answer.status >= 500 {
 		res = outlier.RequestFailed
 	}
-	charged := w.charge(r, res, r.answer.status)
-	w.record(r, trace.Answered, int32(r.answer.status), charged)
+	charged := w.charge(r, res, int(r.answer.status))
+	w.record(r, trace.Answered, r.answer.status, charged)
 	switch w.again(r, retry.Response) {
 	case retry.Again:
 		w.release(r, true)
@@ -326,7 +328,7 @@ func (w *world) bodyEnd(i int32, r *request) {
 	}
 	host := r.host
 	w.release(r, true)
-	w.end(i, r, int32(r.answer.status), host, "")
+	w.end(i, r, r.answer.status, host, "")
 }
 
 // again decides about a retry after the attempt was charged. A retry that the
@@ -335,7 +337,7 @@ func (w *world) bodyEnd(i int32, r *request) {
 // Rule: RuleRetryBreaker.
 func (w *world) again(r *request, f retry.Failure) retry.Decision {
 	w.holdRetry(r, false)
-	d := r.retry.Decide(f, r.answer.status)
+	d := r.retry.Decide(f, int(r.answer.status))
 	if d != retry.Again {
 		return d
 	}

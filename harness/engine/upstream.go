@@ -21,12 +21,11 @@ type fault struct {
 
 // answer is what becomes of a request that an upstream has received.
 type answer struct {
-	status int
-	after  int64
+	status int32
 	reset  bool
-	never  bool // no response headers
-	body   int64
-	noEnd  bool // headers, but the body never ends
+	never  bool  // no response headers
+	noEnd  bool  // headers, but the body never ends
+	body   int64 // from the headers to the end
 }
 
 // connectLatency is a round trip to an upstream: a connection, or its refusal.
@@ -64,13 +63,11 @@ func (u *upstream) connect(now int64, port uint32) reachability {
 }
 
 // serve is what a request on an established connection meets. The first fault
-// that decides an answer wins; delays add up. Carried is how many requests the
+// that decides an answer wins; delays add up: the headers come so long after. Carried is how many requests the
 // connection has had before; closeAfter looks at no request that comes earlier.
-func (u *upstream) serve(now int64, port uint32, l *schedule.Load, carried int, ch *Chooser) answer {
-	a := answer{status: 200, after: int64(u.def.Latency)}
-	if len(u.faults) == 0 {
-		return a
-	}
+func (u *upstream) serve(now int64, port uint32, l *schedule.Load, carried int, ch *Chooser, a *answer) (after int64) {
+	*a = answer{status: 200}
+	after = int64(u.def.Latency)
 	decided := false
 	for _, f := range u.faults {
 		if !f.active(now) || f.Behaviour == schedule.Refuse || f.Behaviour == schedule.Blackhole {
@@ -83,31 +80,33 @@ func (u *upstream) serve(now int64, port uint32, l *schedule.Load, carried int, 
 			continue
 		}
 		if f.Behaviour == schedule.Delay {
-			a.after += int64(f.Delay)
+			after += int64(f.Delay)
 			if f.Jitter > 0 {
-				a.after += int64(ch.Uniform(DrawFault, uint64(f.Jitter)+1))
+				after += int64(ch.Uniform(DrawFault, uint64(f.Jitter)+1))
 			}
 			continue
 		}
-		if decided {
-			continue
-		}
-		decided = true
-		switch f.Behaviour {
-		case schedule.Status:
-			a.status = f.Status
-		case schedule.Reset:
-			a.reset = true
-		case schedule.Hang:
-			a.never = f.Hang != "body"
-			a.noEnd = !a.never
-		case schedule.SlowBody:
-			a.body = int64(f.SlowBody)
-		case schedule.CloseAfter:
-			a.reset = true
+		if !decided {
+			decided = true
+			a.meet(f)
 		}
 	}
-	return a
+	return after
+}
+
+// meet is what becomes of the answer by the fault.
+func (a *answer) meet(f *fault) {
+	switch f.Behaviour {
+	case schedule.Status:
+		a.status = int32(f.Status)
+	case schedule.Reset, schedule.CloseAfter:
+		a.reset = true
+	case schedule.Hang:
+		a.never = f.Hang != "body"
+		a.noEnd = !a.never
+	case schedule.SlowBody:
+		a.body = int64(f.SlowBody)
+	}
 }
 
 func (f *fault) active(now int64) bool {
