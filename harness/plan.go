@@ -114,7 +114,7 @@ func Plan(d *schedule.Drill) Planned {
 		p.Outcome, p.Verdict, p.Problems = result.Rejected, result.Error, problems
 		return p
 	}
-	p.Trace = engine.Play(c.Schedule)
+	p.Trace = engine.Predict(c.Schedule)
 	im := check.Outcome(p.Trace)
 	p.Outcome = im.Outcome
 	p.Requests, p.ClientErrors, p.ReturnErrors = im.Requests, im.Errors, im.ReturnErrors
@@ -247,7 +247,7 @@ func Repair(d *schedule.Drill) (*schedule.Drill, result.Cause, bool) {
 	if len(Rejections(c)) > 0 {
 		return nil, result.Cause{}, false
 	}
-	t := engine.Play(c.Schedule)
+	t := engine.Predict(c.Schedule)
 	im := check.Outcome(t)
 	if im.Outcome.Passes() {
 		return nil, result.Cause{}, false

@@ -62,7 +62,7 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 		p.Err = ctx.Err()
 		return p
 	}
-	p.Prediction = engine.Play(s)
+	p.Prediction = engine.Predict(s)
 	sink := &backend.Collector{OnEvent: o.Progress}
 	if err := o.Folder.begin(d, s, p.Prediction, sink); err != nil {
 		p.Err = err
@@ -137,7 +137,7 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 		p.Verdict, p.Reason = result.Inconclusive, "nobody saw that "+unwitnessed(t)+" took effect"
 	}
 	if !im.Outcome.Passes() || p.Verdict == result.Fail {
-		full := engine.Play(c.Schedule)
+		full := engine.Predict(c.Schedule)
 		p.Causes = explain.Causes(c, full, check.Outcome(full))
 	}
 }
@@ -156,8 +156,7 @@ const ReasonTooSlow = "the machine was too slow"
 // tooLate says why a live run that failed proves nothing: a request was sent so
 // late that it met another part of the drill than it was meant for.
 func tooLate(s *schedule.Schedule, t *trace.Trace) string {
-	for i := range t.Requests {
-		r := &t.Requests[i]
+	for r := range t.AllRequests() {
 		every := s.Clients[r.Client].Load.Every
 		// Load that is denser than a stall of the machine is not held against it.
 		if late := r.Sent - r.At; late > max(every, trace.Sec(20*time.Millisecond)) {

@@ -37,7 +37,7 @@ const maxStates = 128
 // The run must have been made with the engine's own delays of zero, as inproc
 // does, or with delays below Slack.
 func Accept(s *schedule.Schedule, t *trace.Trace) (d *result.Divergence, undecided string) {
-	a := acceptor{s: s, t: t, slack: Slack + trace.Sec(t.LongestStall()), changes: map[int32][]*trace.Change{}}
+	a := acceptor{s: s, t: t.Unpack(), slack: Slack + trace.Sec(t.LongestStall()), changes: map[int32][]*trace.Change{}}
 	for i := range t.Changes {
 		c := &t.Changes[i]
 		a.changes[c.Host] = append(a.changes[c.Host], c)

@@ -18,8 +18,7 @@ const settle = 1100 * time.Millisecond
 // miss an upstream by luck.
 func certain(p *trace.Trace, client int32, from, to trace.Sec) bool {
 	l := chancesOf(p)
-	for i := range p.Attempts {
-		a := &p.Attempts[i]
+	for a := range p.AllAttempts() {
 		if a.Host < 0 || a.At < from || a.At >= to || client >= 0 && a.Client != client {
 			continue
 		}
@@ -71,8 +70,7 @@ func chancesOf(p *trace.Trace) *chances {
 		k := cluster{ld.Client, ld.Cluster}
 		l.loads[k] = append(l.loads[k], ld)
 	}
-	for i := range p.Attempts {
-		a := &p.Attempts[i]
+	for a := range p.AllAttempts() {
 		o := answers
 		if a.Result != trace.Answered || a.Status >= 500 {
 			o = failures

@@ -121,9 +121,9 @@ func (j *judge) within() finding {
 		length = j.t.Run.Duration
 	}
 	starts := []trace.Sec{after}
-	for i := range j.t.Requests {
-		if at := j.t.Requests[i].At; at > after && at <= latest {
-			starts = append(starts, at)
+	for r := range j.t.AllRequests() {
+		if r.At > after && r.At <= latest {
+			starts = append(starts, r.At)
 		}
 	}
 	if latest > after {

@@ -58,13 +58,12 @@ func Outcome(t *trace.Trace) Impact {
 	goodFrom, good, moved := im.Since, 0, false
 	last := lastStep(t)
 	bad, n := 0, 0 // since the last step
-	for i := range t.Requests {
-		r := &t.Requests[i]
+	for r := range t.AllRequests() {
 		if r.At < im.Since {
 			continue
 		}
 		im.Requests++
-		if r.At >= last && !returned[i] {
+		if r.At >= last && !returned[requestOf{r.Client, r.N}] {
 			n++
 			if r.Failed() {
 				bad++
@@ -76,7 +75,7 @@ func Outcome(t *trace.Trace) Impact {
 				goodFrom = r.At
 			}
 			good++
-		case returned[i]:
+		case returned[requestOf{r.Client, r.N}]:
 			im.Errors++
 			im.ReturnErrors++
 		default:
@@ -143,8 +142,8 @@ func lostShare(t *trace.Trace, im *Impact) float64 {
 		return float64(lost) / float64(before.Total())
 	}
 	used := map[string]int{}
-	for i := range t.Attempts {
-		if a := &t.Attempts[i]; a.Host >= 0 {
+	for a := range t.AllAttempts() {
+		if a.Host >= 0 {
 			used[t.Hosts[a.Host].Cluster]++
 		}
 	}
@@ -192,8 +191,7 @@ func lostOf(t *trace.Trace, im *Impact, cluster string) float64 {
 // failing are the upstreams that failed an attempt since the instant.
 func failing(t *trace.Trace, since trace.Sec) []int32 {
 	var us []int32
-	for i := range t.Attempts {
-		a := &t.Attempts[i]
+	for a := range t.AllAttempts() {
 		if a.At < since || a.Host < 0 {
 			continue
 		}
@@ -209,9 +207,9 @@ func failing(t *trace.Trace, since trace.Sec) []int32 {
 // upstream that failed nothing.
 func survivor(t *trace.Trace, im *Impact) bool {
 	used := map[string]bool{}
-	for i := range t.Attempts {
-		if h := t.Attempts[i].Host; h >= 0 {
-			used[t.Hosts[h].Cluster] = true
+	for a := range t.AllAttempts() {
+		if a.Host >= 0 {
+			used[t.Hosts[a.Host].Cluster] = true
 		}
 	}
 	for _, h := range t.Hosts {
@@ -222,10 +220,13 @@ func survivor(t *trace.Trace, im *Impact) bool {
 	return false
 }
 
+// requestOf names a request.
+type requestOf struct{ client, n int32 }
+
 // returnErrors marks the requests that failed only because an ejected host was
 // let back although it was still broken: their first attempt met it after its
 // return and before the workers knew of its next ejection.
-func returnErrors(t *trace.Trace) map[int]bool {
+func returnErrors(t *trace.Trace) map[requestOf]bool {
 	type span struct {
 		host     int32
 		from, to trace.Sec
@@ -249,23 +250,20 @@ func returnErrors(t *trace.Trace) map[int]bool {
 	if len(spans) == 0 {
 		return nil
 	}
-	type key struct{ client, n int32 }
-	first := map[key]*trace.Attempt{}
-	for i := range t.Attempts {
-		if a := &t.Attempts[i]; a.N == 1 {
-			first[key{a.Client, a.Request}] = a
+	failed := map[requestOf]bool{}
+	for r := range t.AllRequests() {
+		if r.Failed() {
+			failed[requestOf{r.Client, r.N}] = true
 		}
 	}
-	marks := map[int]bool{}
-	for i := range t.Requests {
-		r := &t.Requests[i]
-		a := first[key{r.Client, r.N}]
-		if !r.Failed() || a == nil {
+	marks := map[requestOf]bool{}
+	for a := range t.AllAttempts() {
+		if a.N != 1 || !failed[requestOf{a.Client, a.Request}] {
 			continue
 		}
 		for _, s := range spans {
 			if a.Host == s.host && a.At >= s.from && a.At <= s.to {
-				marks[i] = true
+				marks[requestOf{a.Client, a.Request}] = true
 			}
 		}
 	}
@@ -291,8 +289,7 @@ func returnAfter(t *trace.Trace) *float64 {
 		if s.Witness == "" {
 			return nil // nobody saw it heal, so nothing can be measured from there
 		}
-		for j := range t.Requests {
-			r := &t.Requests[j]
+		for r := range t.AllRequests() {
 			if r.At >= s.Witnessed && r.Upstream == s.Upstream && !r.Failed() {
 				d := (r.At - s.Witnessed).Seconds()
 				return &d

@@ -10,6 +10,7 @@ import (
 // changes have to come in the same order, and every request has to end alike.
 // It returns what is different, "" if nothing is.
 func SameStory(slow, fast *trace.Trace) string {
+	slow, fast = slow.Unpack(), fast.Unpack()
 	for i := 0; i < max(len(slow.Changes), len(fast.Changes)); i++ {
 		a, b := change(slow, i), change(fast, i)
 		if a != b {

@@ -28,13 +28,12 @@ func In(t *trace.Trace, client int32, from, to trace.Sec) Window {
 		Answered: map[string]int{}, Statuses: map[string]int{}, Flags: map[string]int{}, Attempts: map[string]int{},
 		ByLocality: map[string]int{}, ByPriority: map[string]int{},
 	}
-	for i := range t.Requests {
-		if r := &t.Requests[i]; r.At >= from && r.At < to && (client < 0 || r.Client == client) {
+	for r := range t.AllRequests() {
+		if r.At >= from && r.At < to && (client < 0 || r.Client == client) {
 			w.add(t, r)
 		}
 	}
-	for i := range t.Attempts {
-		a := &t.Attempts[i]
+	for a := range t.AllAttempts() {
 		if a.At >= from && a.At < to && reached(a) && (client < 0 || a.Client == client) {
 			w.Attempts[t.UpstreamName(t.UpstreamOf(a.Host))]++
 		}
@@ -142,8 +141,7 @@ func Counters(t *trace.Trace) map[string]result.Counter {
 	for _, u := range t.Run.Upstreams {
 		m[u] = result.Counter{}
 	}
-	for i := range t.Attempts {
-		a := &t.Attempts[i]
+	for a := range t.AllAttempts() {
 		if !reached(a) {
 			continue
 		}

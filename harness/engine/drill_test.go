@@ -102,6 +102,7 @@ func (d *drill) do(f []string) string {
 		}
 	case "play":
 		w, drawn := d.play(f[1])
+		w.tr.Unpack()
 		told := requests(w.tr)
 		if len(f) > 2 {
 			told = summed(w.tr)

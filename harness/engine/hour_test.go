@@ -19,7 +19,7 @@ func BenchmarkHour(b *testing.B) {
 	for b.Loop() {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		tr := Play(s)
+		tr := Predict(s)
 		runtime.ReadMemStats(&after)
 		runtime.KeepAlive(tr)
 	}

@@ -287,7 +287,7 @@ func BenchmarkRequest(b *testing.B) {
 			s.Clients[0].Load.Every, s.Clients[0].Load.Count = trace.Sec(time.Millisecond), n
 			b.ReportAllocs()
 			for b.Loop() {
-				Play(s)
+				Predict(s)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/request")
 		})

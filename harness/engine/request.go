@@ -301,8 +301,13 @@ func (w *world) response(i int32, r *request) {
 		res = outlier.RequestFailed
 	}
 	charged := w.charge(r, res, int(r.answer.status))
+	decision := w.again(r, retry.Response)
+	if decision == retry.No && r.attempts == 1 && r.flags == 0 && r.answer.body == 0 && !r.answer.noEnd && r.at == r.sent {
+		w.exchange(i, r, charged)
+		return
+	}
 	w.record(r, trace.Answered, r.answer.status, charged)
-	switch w.again(r, retry.Response) {
+	switch decision {
 	case retry.Again:
 		w.release(r, true)
 		w.backOff(i, r)
@@ -319,6 +324,17 @@ func (w *world) response(i int32, r *request) {
 	default:
 		w.after(r.answer.body, evBodyEnd, i, r)
 	}
+}
+
+// exchange ends a request that its first attempt has answered, whole.
+func (w *world) exchange(i int32, r *request, charged bool) {
+	host := r.host
+	w.release(r, true)
+	w.tr.Exchange(&trace.Request{
+		At: trace.Sec(r.due), Sent: trace.Sec(r.sent), Done: trace.Sec(w.now), Client: r.client, N: r.n, Status: r.answer.status,
+		Host: r.c.hosts[host].Trace, Upstream: r.c.hosts[host].Upstream, Attempts: 1,
+	}, charged)
+	w.finished(i, r)
 }
 
 // bodyEnd is the end of the answer.
@@ -514,6 +530,11 @@ func (w *world) end(i int32, r *request, status, host int32, problem string) {
 		t.Host, t.Upstream = r.c.hosts[host].Trace, r.c.hosts[host].Upstream
 	}
 	w.tr.Requests = append(w.tr.Requests, t)
+	w.finished(i, r)
+}
+
+// finished frees the slot of a request, and sends one that has waited for it.
+func (w *world) finished(i int32, r *request) {
 	if r.c != nil {
 		w.holdRetry(r, false)
 	}

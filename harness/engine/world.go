@@ -89,14 +89,24 @@ type event struct {
 	gen     uint32
 }
 
-// Play predicts the schedule: the trace that a proxy of its profile would make,
-// in virtual time. The same schedule gives the same trace.
+// Predict plays the schedule in virtual time: the trace that a proxy of its
+// profile would make, with its requests packed. The same schedule gives the
+// same trace.
+func Predict(s *schedule.Schedule) *trace.Trace {
+	return predict(s, DefaultDelays)
+}
+
+// Play is Predict for callers that index requests and attempts.
 func Play(s *schedule.Schedule) *trace.Trace {
 	return PlayWith(s, DefaultDelays)
 }
 
 // PlayWith is Play with other thread delays.
 func PlayWith(s *schedule.Schedule, d Delays) *trace.Trace {
+	return predict(s, d).Unpack()
+}
+
+func predict(s *schedule.Schedule, d Delays) *trace.Trace {
 	w := newWorld(s, d)
 	w.play(func() {})
 	return w.tr
@@ -144,9 +154,6 @@ func RunOf(s *schedule.Schedule, backend string) trace.Run {
 	return r
 }
 
-// roomAtOnce bounds how many records are made room for ahead.
-const roomAtOnce = 1 << 22
-
 func (w *world) start() {
 	s := w.s
 	w.upstreams = make([]upstream, len(s.Upstreams))
@@ -165,13 +172,6 @@ func (w *world) start() {
 	for i, at := range s.Observe {
 		w.q.Push(int64(at), event{kind: evObserve, i: int32(i)})
 	}
-	requests := 0
-	for i := range s.Clients {
-		requests += s.Clients[i].Load.Count
-	}
-	requests = min(requests, roomAtOnce)
-	w.tr.Requests = make([]trace.Request, 0, requests)
-	w.tr.Attempts = make([]trace.Attempt, 0, requests)
 	for i := range s.Clients {
 		w.arm(int32(i))
 	}
@@ -346,11 +346,7 @@ func (w *world) finish() {
 	// that what they did is not in order of time yet.
 	slices.SortStableFunc(w.tr.Changes, func(a, b trace.Change) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(w.tr.Loads, func(a, b trace.Load) int { return cmp.Compare(a.At, b.At) })
-	// Requests are recorded when they end.
-	byDue := func(a, b trace.Request) int { return cmp.Compare(a.At, b.At) }
-	if !slices.IsSortedFunc(w.tr.Requests, byDue) {
-		slices.SortStableFunc(w.tr.Requests, byDue)
-	}
+	w.tr.Sort() // requests are recorded when they end
 	w.tr.Add(trace.End{At: w.s.Duration})
 }
 

@@ -185,12 +185,12 @@ func replay(c *schedule.Compiled, e *edit, addresses int, lost []int32) (*trace.
 			}
 		}
 	}
-	return engine.Play(n.Schedule), true
+	return engine.Predict(n.Schedule), true
 }
 
 // moved compares who answers over the whole drill.
 func moved(c *schedule.Compiled, with *trace.Trace) bool {
-	without := engine.Play(c.Schedule)
+	without := engine.Predict(c.Schedule)
 	a, b := check.In(without, -1, 0, without.Run.Duration), check.In(with, -1, 0, with.Run.Duration)
 	return !maps.Equal(a.Answered, b.Answered) || !reflect.DeepEqual(a.ByPriority, b.ByPriority)
 }

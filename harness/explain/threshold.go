@@ -18,8 +18,8 @@ import (
 // row for outlier detection to act.
 func thresholdNotReached(t *trace.Trace, im check.Impact, sites []*site) []Finding {
 	charged, acted := 0, false
-	for i := range t.Attempts {
-		if t.Attempts[i].Charged && t.Attempts[i].At >= im.Since {
+	for a := range t.AllAttempts() {
+		if a.Charged && a.At >= im.Since {
 			charged++
 		}
 	}

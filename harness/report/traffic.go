@@ -24,8 +24,7 @@ func (a *axis) traffic(t *trace.Trace) *traffic {
 	k := scaleOf(t)
 	last := make([]float64, a.n) // time of the last request in the column
 	var times []float64
-	for i := range t.Requests {
-		r := &t.Requests[i]
+	for r := range t.AllRequests() {
 		at := r.At.Seconds() * k
 		c := a.at(at)
 		tr.total[c]++

@@ -47,11 +47,15 @@ func (t *Trace) Events(f func(Event) error) error {
 	if err := each(t.Endpoints, f); err != nil {
 		return err
 	}
-	if err := each(t.Attempts, f); err != nil {
-		return err
+	for a := range t.AllAttempts() {
+		if err := f(*a); err != nil {
+			return err
+		}
 	}
-	if err := each(t.Requests, f); err != nil {
-		return err
+	for r := range t.AllRequests() {
+		if err := f(*r); err != nil {
+			return err
+		}
 	}
 	if err := each(t.Notes, f); err != nil {
 		return err

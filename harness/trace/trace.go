@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -34,13 +35,25 @@ func (s Sec) D() time.Duration { return time.Duration(s) }
 // Seconds returns the offset in seconds.
 func (s Sec) Seconds() float64 { return time.Duration(s).Seconds() }
 
-// longest is the longest offset in seconds, either way: a hundred days. Beyond
-// it a floating-point number does not tell nanoseconds apart.
+// longest is the longest offset in seconds, either way: a hundred days.
 const longest = 100 * 24 * 3600
 
 // MarshalJSON writes seconds with at most nine decimals.
 func (s Sec) MarshalJSON() ([]byte, error) {
-	return strconv.AppendFloat(nil, float64(s)/1e9, 'f', -1, 64), nil
+	var b []byte
+	ns := uint64(s)
+	if s < 0 {
+		b, ns = append(b, '-'), -ns
+	}
+	b = strconv.AppendUint(b, ns/1e9, 10)
+	if ns %= 1e9; ns > 0 {
+		b = append(b, '.')
+		for unit := uint64(1e8); ns > 0; unit /= 10 {
+			b = append(b, byte('0'+ns/unit))
+			ns %= unit
+		}
+	}
+	return b, nil
 }
 
 // UnmarshalJSON reads seconds.
@@ -52,13 +65,30 @@ func (s *Sec) UnmarshalJSON(b []byte) error {
 	if math.Abs(f) > longest {
 		return fmt.Errorf("%s seconds; expected at most %d", b, int64(longest))
 	}
-	// Rounding to the nanosecond makes writing and reading an identity.
-	if f < 0 {
-		*s = Sec(f*1e9 - 0.5)
-	} else {
-		*s = Sec(f*1e9 + 0.5)
+	if exact, ok := decimal(string(b)); ok {
+		*s = exact
+		return nil
 	}
+	*s = Sec(math.Round(f * 1e9))
 	return nil
+}
+
+// decimal reads what MarshalJSON writes. A floating-point number does not tell
+// nanoseconds apart after a few weeks.
+func decimal(text string) (Sec, bool) {
+	digits, negative := strings.CutPrefix(text, "-")
+	whole, frac, _ := strings.Cut(digits, ".")
+	if len(frac) > 9 {
+		return 0, false
+	}
+	ns, err := strconv.ParseUint(whole+frac+"000000000"[len(frac):], 10, 63)
+	if err != nil {
+		return 0, false
+	}
+	if negative {
+		return -Sec(ns), true
+	}
+	return Sec(ns), true
 }
 
 // Event is one of Run, Host, Step, Attempt, Request, Change, Load, Endpoints and Note.
@@ -240,7 +270,9 @@ type Note struct {
 	Text string `json:"text"`
 }
 
-// Trace is a run in memory: its events by kind, each in order of time.
+// Trace is a run in memory: its events by kind, each in order of time. A trace
+// that the engine has made keeps most requests packed: AllRequests and
+// AllAttempts read all of them, Unpack moves them to Requests and Attempts.
 type Trace struct {
 	Run       Run
 	Hosts     []Host
@@ -252,6 +284,8 @@ type Trace struct {
 	Endpoints []Endpoints
 	Notes     []Note
 	Ended     bool // the run was played to its end
+
+	packed packed
 }
 
 // Add appends an event.

@@ -28,7 +28,7 @@ func (Backend) Play(ctx context.Context, s *schedule.Schedule, sink backend.Sink
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return engine.Play(s).Events(func(e trace.Event) error {
+	return engine.Predict(s).Events(func(e trace.Event) error {
 		sink.Event(e)
 		return nil
 	})

@@ -1,0 +1,188 @@
+package trace
+
+import (
+	"cmp"
+	"iter"
+	"math"
+	"slices"
+)
+
+// packed are the requests that their first attempt answered, in the order in
+// which they ended. Nearly all requests of a long drill are of that kind, and
+// their Request and Attempt take 112 bytes, most of which repeat each other.
+type packed struct {
+	chunks [][]exchange
+	n      int
+	byDue  []int32 // their order by due time; nil: as they are
+}
+
+// exchange is one request with its only attempt.
+type exchange struct {
+	at     Sec
+	sent   uint32 // nanoseconds after at
+	done   uint32 // nanoseconds after sent
+	n      int32
+	host   int32
+	before uint32 // attempts in Attempts that were recorded before it
+	client uint16
+	status uint16 // and chargedBit
+}
+
+const (
+	chunk      = 1 << 13
+	chargedBit = 1 << 15
+)
+
+// Exchange records a request and the attempt that it consists of: picked when the
+// request was sent, answered when it was done, by a host whose upstream is that
+// of the request, without a flag. Those that fit are kept packed until Unpack.
+func (t *Trace) Exchange(r *Request, charged bool) {
+	sent, done := r.Sent-r.At, r.Done-r.Sent
+	if sent < 0 || sent > math.MaxUint32 || done < 0 || done > math.MaxUint32 || r.Client > math.MaxUint16 || r.Status >= chargedBit {
+		t.Requests = append(t.Requests, *r)
+		t.Attempts = append(t.Attempts, Attempt{
+			At: r.Sent, Done: r.Done, Client: r.Client, Request: r.N, N: 1, Host: r.Host, Status: r.Status, Charged: charged,
+		})
+		return
+	}
+	e := exchange{at: r.At, sent: uint32(sent), done: uint32(done), n: r.N, host: r.Host, before: uint32(len(t.Attempts)), client: uint16(r.Client), status: uint16(r.Status)}
+	if charged {
+		e.status |= chargedBit
+	}
+	p := &t.packed
+	last := len(p.chunks) - 1
+	if last < 0 || len(p.chunks[last]) == chunk {
+		p.chunks = append(p.chunks, make([]exchange, 0, chunk))
+		last++
+	}
+	p.chunks[last] = append(p.chunks[last], e)
+	p.n++
+}
+
+func (p *packed) at(i int) *exchange { return &p.chunks[i/chunk][i%chunk] }
+
+// nthDue is the i-th by due time.
+func (p *packed) nthDue(i int) *exchange {
+	if p.byDue != nil {
+		i = int(p.byDue[i])
+	}
+	return p.at(i)
+}
+
+func (t *Trace) unpackRequest(e *exchange, r *Request) {
+	sent := e.at + Sec(e.sent)
+	*r = Request{
+		At: e.at, Sent: sent, Done: sent + Sec(e.done), Client: int32(e.client), N: e.n, Status: int32(e.status &^ chargedBit),
+		Host: e.host, Upstream: t.UpstreamOf(e.host), Attempts: 1,
+	}
+}
+
+func unpackAttempt(e *exchange, a *Attempt) {
+	at := e.at + Sec(e.sent)
+	*a = Attempt{
+		At: at, Done: at + Sec(e.done), Client: int32(e.client), Request: e.n, N: 1, Host: e.host,
+		Status: int32(e.status &^ chargedBit), Charged: e.status&chargedBit != 0,
+	}
+}
+
+// Sort puts the requests in the order in which they were due. It is called once,
+// when a recording is over.
+func (t *Trace) Sort() {
+	if !slices.IsSortedFunc(t.Requests, byDue) {
+		slices.SortStableFunc(t.Requests, byDue)
+	}
+	p := &t.packed
+	p.byDue = nil
+	for i := 1; i < p.n; i++ {
+		if beforeDue(p.at(i), p.at(i-1)) {
+			p.sort()
+			return
+		}
+	}
+}
+
+func (p *packed) sort() {
+	p.byDue = make([]int32, p.n)
+	for i := range p.byDue {
+		p.byDue[i] = int32(i)
+	}
+	slices.SortFunc(p.byDue, func(i, j int32) int {
+		a, b := p.at(int(i)), p.at(int(j))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.client, b.client), cmp.Compare(a.n, b.n))
+	})
+}
+
+func beforeDue(a, b *exchange) bool {
+	return a.at < b.at || a.at == b.at && (a.client < b.client || a.client == b.client && a.n < b.n)
+}
+
+func byDue(a, b Request) int {
+	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Client, b.Client), cmp.Compare(a.N, b.N))
+}
+
+// AllRequests are the requests in the order in which they were due. What is
+// yielded is used again: copy it to keep it.
+func (t *Trace) AllRequests() iter.Seq[*Request] {
+	return func(yield func(*Request) bool) {
+		var r Request
+		i := 0
+		for k := range t.packed.n {
+			t.unpackRequest(t.packed.nthDue(k), &r)
+			for ; i < len(t.Requests) && byDue(t.Requests[i], r) < 0; i++ {
+				if !yield(&t.Requests[i]) {
+					return
+				}
+			}
+			if !yield(&r) {
+				return
+			}
+		}
+		for ; i < len(t.Requests); i++ {
+			if !yield(&t.Requests[i]) {
+				return
+			}
+		}
+	}
+}
+
+// AllAttempts are the attempts in the order in which they ended and were
+// recorded. What is yielded is used again: copy it to keep it.
+func (t *Trace) AllAttempts() iter.Seq[*Attempt] {
+	return func(yield func(*Attempt) bool) {
+		var a Attempt
+		i := 0
+		for k := range t.packed.n {
+			unpackAttempt(t.packed.at(k), &a)
+			for ; i < int(t.packed.at(k).before); i++ {
+				if !yield(&t.Attempts[i]) {
+					return
+				}
+			}
+			if !yield(&a) {
+				return
+			}
+		}
+		for ; i < len(t.Attempts); i++ {
+			if !yield(&t.Attempts[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Unpack makes Requests and Attempts complete, for callers that index them, and
+// returns the trace.
+func (t *Trace) Unpack() *Trace {
+	if t.packed.n == 0 {
+		return t
+	}
+	requests, attempts := make([]Request, 0, len(t.Requests)+t.packed.n), make([]Attempt, 0, len(t.Attempts)+t.packed.n)
+	for r := range t.AllRequests() {
+		requests = append(requests, *r)
+	}
+	for a := range t.AllAttempts() {
+		attempts = append(attempts, *a)
+	}
+	t.Requests, t.Attempts, t.packed = requests, attempts, packed{}
+	return t
+}
