@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/faildrill/faildrill/harness/engine/outlier"
 	"github.com/faildrill/faildrill/harness/engine/pool"
 	"github.com/faildrill/faildrill/harness/engine/retry"
@@ -451,6 +453,10 @@ func (w *world) routeTimeout(i int32, r *request) {
 // waits notes when the client gives a request up.
 func (w *world) waits(client int32, at int64, i int32, r *request) {
 	p := &w.clients[client].patience
+	if len(p.queue) == cap(p.queue) {
+		// Most have been answered long since; those need no room.
+		p.queue = slices.DeleteFunc(p.queue, func(d deadline) bool { return w.reqs[d.i].gen != d.gen })
+	}
 	p.queue = append(p.queue, deadline{at, i, r.gen})
 	if !p.armed {
 		p.armed = true
@@ -462,19 +468,17 @@ func (w *world) waits(client int32, at int64, i int32, r *request) {
 // ended meanwhile are dropped.
 func (w *world) impatient(client int32) {
 	p := &w.clients[client].patience
-	n := 0
-	for ; n < len(p.queue); n++ {
-		d := p.queue[n]
-		if w.reqs[d.i].gen != d.gen {
-			continue
-		}
-		if d.at > w.now {
+	for len(p.queue) > 0 {
+		d := p.queue[0]
+		ended := w.reqs[d.i].gen != d.gen
+		if !ended && d.at > w.now {
 			break
 		}
-		w.clientTimeout(d.i, &w.reqs[d.i])
-		p = &w.clients[client].patience
+		p.queue = p.queue[1:]
+		if !ended {
+			w.clientTimeout(d.i, &w.reqs[d.i]) // which may send one that has waited
+		}
 	}
-	p.queue = append(p.queue[:0], p.queue[n:]...)
 	p.armed = len(p.queue) > 0
 	if p.armed {
 		w.q.Push(p.queue[0].at, event{kind: evClientTimeout, i: client})
