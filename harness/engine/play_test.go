@@ -2,13 +2,16 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -291,5 +294,56 @@ func BenchmarkRequest(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/request")
 		})
+	}
+}
+
+// A streamed drill is the predicted one, in parts, and its events come in order.
+func TestStreamIsPredictInParts(t *testing.T) {
+	s := written(t, `upstream a 198.18.0.1 latency=3ms
+upstream b 198.18.0.2 latency=1ms
+cluster lb=RANDOM connect=1s
+outlier consecutive_5xx=2 interval=1s base=1s max_percent=100
+endpoints a:80 b:80
+at 10 fault bad a status status=503 percentage=30`)
+	const n = 2*part + part/2
+	s.Clients[0].Load.Every, s.Clients[0].Load.Count = trace.Sec(time.Millisecond), n
+	s.Duration = s.Clients[0].Load.Due(n)
+	var got trace.Trace
+	parts, last := 0, ""
+	err := Stream(s, func(e trace.Event) error {
+		kind := fmt.Sprintf("%T", e)
+		if last == "trace.Request" && kind != last {
+			parts++
+		}
+		last = kind
+		got.Add(e)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parts != 3 {
+		t.Errorf("handed over in %d parts, want 3", parts)
+	}
+	want := Play(s)
+	got.Sort()
+	if !slices.Equal(want.Requests, got.Requests) || !slices.Equal(want.Attempts, got.Attempts) || !slices.Equal(want.Changes, got.Changes) {
+		t.Error("requests, attempts or changes differ from the prediction's")
+	}
+	others := cmpopts.IgnoreFields(trace.Trace{}, "Requests", "Attempts", "Changes")
+	if d := cmp.Diff(want, &got, others, cmpopts.IgnoreUnexported(trace.Trace{}), cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("(-predicted +streamed)\n%s", d)
+	}
+	if len(want.Changes) < 10 {
+		t.Errorf("%d changes; the test is about many", len(want.Changes))
+	}
+}
+
+// An error of the one who takes the parts ends the drill.
+func TestStreamStops(t *testing.T) {
+	s := written(t, "upstream a 198.18.0.1\ncluster lb=RANDOM\nendpoints a:80")
+	full := errors.New("disk full")
+	if err := Stream(s, func(trace.Event) error { return full }); !errors.Is(err, full) {
+		t.Errorf("got %v, want %v", err, full)
 	}
 }

@@ -539,6 +539,7 @@ func (w *world) end(i int32, r *request, status, host int32, problem string) {
 
 // finished frees the slot of a request, and sends one that has waited for it.
 func (w *world) finished(i int32, r *request) {
+	w.ended++
 	if r.c != nil {
 		w.holdRetry(r, false)
 	}

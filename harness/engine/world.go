@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/faildrill/faildrill/harness/engine/des"
@@ -17,6 +16,9 @@ type world struct {
 	now    int64
 	q      des.Queue[event]
 	tr     *trace.Trace
+	emit   func(trace.Event) error // takes the trace in parts; nil: it is kept
+	broken error                   // of emit
+	ended  int                     // requests since the last part
 
 	proxies   []proxy
 	upstreams []upstream
@@ -106,6 +108,18 @@ func PlayWith(s *schedule.Schedule, d Delays) *trace.Trace {
 	return predict(s, d).Unpack()
 }
 
+// Stream plays the schedule like Predict, and hands over what happens in parts,
+// so that a drill of any length needs the same room. The parts, one after the
+// other, are Predict's trace; within a part the events come kind by kind, as
+// trace.Events has them. An error of emit ends the drill.
+func Stream(s *schedule.Schedule, emit func(trace.Event) error) error {
+	w := newWorld(s, DefaultDelays)
+	w.emit = emit
+	w.play(func() {})
+	w.handOver()
+	return w.broken
+}
+
 func predict(s *schedule.Schedule, d Delays) *trace.Trace {
 	w := newWorld(s, d)
 	w.play(func() {})
@@ -122,7 +136,10 @@ func newWorld(s *schedule.Schedule, d Delays) *world {
 func (w *world) play(observed func()) {
 	w.start()
 	end := int64(w.s.Duration)
-	for {
+	for w.broken == nil {
+		if w.ended >= part {
+			w.handOver()
+		}
 		if w.dueNext(end) {
 			continue
 		}
@@ -342,12 +359,22 @@ func (w *world) finish() {
 	for i := range w.clients {
 		w.neverSent(int32(i))
 	}
-	// Clusters act by themselves between requests and are asked one by one, so
-	// that what they did is not in order of time yet.
-	slices.SortStableFunc(w.tr.Changes, func(a, b trace.Change) int { return cmp.Compare(a.At, b.At) })
-	slices.SortStableFunc(w.tr.Loads, func(a, b trace.Load) int { return cmp.Compare(a.At, b.At) })
-	w.tr.Sort() // requests are recorded when they end
 	w.tr.Add(trace.End{At: w.s.Duration})
+	w.tr.Sort()
+}
+
+// part is how many requests end between two parts of a trace.
+const part = 1 << 16
+
+// handOver ends a part. Clusters act by themselves between requests; here they
+// catch up, so that no later part has anything that came before.
+func (w *world) handOver() {
+	w.ended = 0
+	w.advanceAll()
+	if w.emit != nil && w.broken == nil {
+		w.tr.Sort()
+		w.broken = w.tr.Drain(w.emit)
+	}
 }
 
 // neverSent records what was due and still waited for an earlier request of its client.

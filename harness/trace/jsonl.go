@@ -35,6 +35,11 @@ func (t *Trace) Events(f func(Event) error) error {
 	if err := each(t.Hosts, f); err != nil {
 		return err
 	}
+	return t.happened(f)
+}
+
+// happened calls f for every event after the run and its hosts.
+func (t *Trace) happened(f func(Event) error) error {
 	if err := each(t.Steps, f); err != nil {
 		return err
 	}
@@ -64,6 +69,28 @@ func (t *Trace) Events(f func(Event) error) error {
 		return f(End{t.Run.Duration})
 	}
 	return nil
+}
+
+// Drain calls f for every event like Events and forgets all but the hosts, which
+// later events refer to. Only the first part of a trace begins with its run.
+func (t *Trace) Drain(f func(Event) error) error {
+	if !t.drained.begun {
+		if err := f(t.Run); err != nil {
+			return err
+		}
+	}
+	if err := each(t.Hosts[t.drained.hosts:], f); err != nil {
+		return err
+	}
+	err := t.happened(f)
+	*t = Trace{Run: t.Run, Hosts: t.Hosts, drained: drained{true, len(t.Hosts)}}
+	return err
+}
+
+// drained is how much of a trace was handed over.
+type drained struct {
+	begun bool
+	hosts int
 }
 
 func each[E Event](es []E, f func(Event) error) error {

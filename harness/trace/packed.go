@@ -85,9 +85,12 @@ func unpackAttempt(e *exchange, a *Attempt) {
 	}
 }
 
-// Sort puts the requests in the order in which they were due. It is called once,
-// when a recording is over.
+// Sort puts the events in the order in which Events promises them: a recorder
+// hears of a request when it ends, and of a change when it asks for it. It is
+// called when a recording, or a part of it, is over.
 func (t *Trace) Sort() {
+	slices.SortStableFunc(t.Changes, func(a, b Change) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(t.Loads, func(a, b Load) int { return cmp.Compare(a.At, b.At) })
 	if !slices.IsSortedFunc(t.Requests, byDue) {
 		slices.SortStableFunc(t.Requests, byDue)
 	}

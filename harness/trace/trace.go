@@ -285,7 +285,8 @@ type Trace struct {
 	Notes     []Note
 	Ended     bool // the run was played to its end
 
-	packed packed
+	packed  packed
+	drained drained
 }
 
 // Add appends an event.

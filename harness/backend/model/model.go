@@ -23,13 +23,13 @@ func (Backend) Name() string { return "model" }
 // Missing is always empty: the model plays every schedule that can be made.
 func (Backend) Missing(*schedule.Schedule) []backend.Missing { return nil }
 
-// Play predicts the schedule and hands the whole trace to the sink.
+// Play predicts the schedule and hands the trace to the sink, part by part.
 func (Backend) Play(ctx context.Context, s *schedule.Schedule, sink backend.Sink) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return engine.Predict(s).Events(func(e trace.Event) error {
+	return engine.Stream(s, func(e trace.Event) error {
 		sink.Event(e)
-		return nil
+		return ctx.Err()
 	})
 }
