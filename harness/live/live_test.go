@@ -16,6 +16,7 @@ import (
 	"github.com/faildrill/faildrill/harness/probe"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -82,7 +83,7 @@ func (f *fake) Stop(context.Context) error { f.call("stop"); return nil }
 func timeline(steps ...schedule.Step) *schedule.Schedule {
 	return &schedule.Schedule{
 		Name: "fake", Duration: trace.Sec(300 * ms), Steps: steps, Upstreams: []schedule.Upstream{{Name: "east"}},
-		Clients: []schedule.Client{{Name: "sleep", Load: schedule.Load{Every: trace.Sec(100 * ms), Count: 3}}},
+		Clients: []schedule.Client{{Name: "sleep", Load: schedule.Load{Every: trace.Sec(100 * ms), Count: 3}}}, Configs: [][]xds.Config{{{}}},
 	}
 }
 

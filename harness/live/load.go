@@ -60,8 +60,8 @@ func (d *drive) ended(ctx context.Context, client int, l *schedule.Load, r probe
 		Status: int32(r.Status), Host: -1, Upstream: -1,
 	}
 	switch {
-	case r.Err != nil && ctx.Err() != nil, e.Done > d.s.Duration && !d.excused(&e):
-		e.Status, e.Done, e.Error = 0, max(e.Sent, d.s.Duration), "unanswered at the end of the drill"
+	case r.Err != nil && ctx.Err() != nil, e.Done > d.end && !d.excused(&e):
+		e.Status, e.Done, e.Error = 0, max(e.Sent, d.end), "unanswered at the end of the drill"
 	case r.Err == nil:
 	case l.Timeout > 0 && r.Kind == probe.KindTimeout:
 		e.Error = "timeout"
@@ -77,13 +77,13 @@ func (d *drive) ended(ctx context.Context, client int, l *schedule.Load, r probe
 	d.sink.Event(e)
 }
 
-// excused reports whether a request whose answer came after the drill's time
-// would have had it in time, had the machine not been late.
+// excused reports whether a request whose answer came after the last one was to
+// be expected would have had it in time, had the machine not been late.
 func (d *drive) excused(e *trace.Request) bool {
 	if e.At <= d.s.Duration-soon && isPrompt(d.s, len(d.s.Steps)) {
 		return true
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return e.Done <= d.s.Duration+(e.Sent-e.At)+trace.Sec(d.report.Stall)
+	return e.Done <= d.end+(e.Sent-e.At)+trace.Sec(d.report.Stall)
 }

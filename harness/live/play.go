@@ -25,8 +25,8 @@ const (
 	// lead is how far ahead the origin lies when everything is built, so that
 	// what is due at 0 s is not late.
 	lead = 20 * time.Millisecond
-	// lateAnswers is how long after the drill's time answers are waited for that
-	// would have come in time, had the machine not been late.
+	// lateAnswers is how long after the last answer was to be expected it is waited
+	// for, in case the machine was late.
 	lateAnswers = 250 * time.Millisecond
 	// lateRequests is how long they are waited for while requests are still
 	// to be sent that were due in the drill's time.
@@ -46,7 +46,7 @@ func Play(ctx context.Context, s *schedule.Schedule, p Player, sink backend.Sink
 		return Report{}, err
 	}
 	d := &drive{
-		s: s, p: p, sink: sink, pacer: probe.Precise(), gate: newGate(), entries: entriesOf(s),
+		s: s, p: p, sink: sink, end: lastAnswer(s), pacer: probe.Precise(), gate: newGate(), entries: entriesOf(s),
 		watched: map[string]context.CancelFunc{}, report: Report{Lateness: map[string]probe.Distribution{}},
 	}
 	sink.Event(engine.RunOf(s, p.Name()))
@@ -73,6 +73,7 @@ type drive struct {
 	s       *schedule.Schedule
 	p       Player
 	sink    backend.Sink
+	end     trace.Sec // when the last answer is to be expected
 	pacer   probe.Pacer
 	origin  time.Time
 	gate    *gate
@@ -125,6 +126,18 @@ func (d *drive) play(ctx context.Context) error {
 	return err
 }
 
+// lastAnswer is when the last request of the drill is answered, according to the
+// model: at the drill's end, or later if one that was due before it waits so long.
+func lastAnswer(s *schedule.Schedule) trace.Sec {
+	end := s.Duration
+	for r := range engine.Predict(s).AllRequests() {
+		if r.Status != 0 || r.Flags&trace.FlagDC != 0 {
+			end = max(end, r.Done)
+		}
+	}
+	return end
+}
+
 // catchUp waits for what the machine made late: for requests to be sent that
 // were due, then for their answers.
 func (d *drive) catchUp(ctx context.Context) {
@@ -132,7 +145,7 @@ func (d *drive) catchUp(ctx context.Context) {
 	late, cancel := context.WithTimeout(ctx, lateRequests)
 	defer cancel()
 	d.flight.wait(late, func(sent, _ int) bool { return sent >= due })
-	last, cancel := context.WithTimeout(ctx, lateAnswers)
+	last, cancel := context.WithDeadline(ctx, d.origin.Add(d.end.D()+lateAnswers))
 	defer cancel()
 	d.flight.wait(last, func(_, ended int) bool { return ended >= due })
 }

@@ -125,6 +125,9 @@ func TestAgreesWithTheEngine(t *testing.T) {
 		{"an answer that never comes", func(s *schedule.Schedule) {
 			s.Steps = []schedule.Step{fault(550*ms, schedule.Fault{Name: "f", Behaviour: schedule.Hang, Hang: "headers"})}
 		}, "0 from -1, 1 attempts, - unanswered at the end of the drill"},
+		{"an answer after the end of the drill", func(s *schedule.Schedule) {
+			s.Steps = []schedule.Step{fault(550*ms, schedule.Fault{Name: "f", Behaviour: schedule.Delay, Delay: trace.Sec(700 * ms)})}
+		}, "200 from 0, 1 attempts, -"},
 		{"no connection is kept", func(s *schedule.Schedule) {
 			s.Clients[0].Load.KeepAlive = false
 		}, "200 from 0, 1 attempts, -"},
