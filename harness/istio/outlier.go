@@ -34,6 +34,7 @@ func outlierDetection(od *networking.OutlierDetection) *xds.OutlierDetection {
 	}
 	if od.SplitExternalLocalOriginErrors {
 		out.SplitExternalLocalOriginErrors = true
+		out.EnforcingLocalOriginSuccessRate = 0
 		if n := od.ConsecutiveLocalOriginFailures.GetValue(); n > 0 {
 			out.ConsecutiveLocalOriginFailure = n
 		}

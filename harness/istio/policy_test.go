@@ -81,11 +81,15 @@ func TestOutlierDetection(t *testing.T) {
 		{"maxEjectionPercent: 100", 0, func(d *xds.OutlierDetection) { d.MaxEjectionPercent = 100 }},
 		{"maxEjectionPercent: 0", 0, func(*xds.OutlierDetection) {}},
 		{"minHealthPercent: 40", 40, func(*xds.OutlierDetection) {}},
-		{"splitExternalLocalOriginErrors: true", 0, func(d *xds.OutlierDetection) { d.SplitExternalLocalOriginErrors = true }},
-		{"splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 2", 0, func(d *xds.OutlierDetection) {
-			d.SplitExternalLocalOriginErrors, d.ConsecutiveLocalOriginFailure = true, 2
+		{"splitExternalLocalOriginErrors: true", 0, func(d *xds.OutlierDetection) {
+			d.SplitExternalLocalOriginErrors, d.EnforcingLocalOriginSuccessRate = true, 0
 		}},
-		{"splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 0", 0, func(d *xds.OutlierDetection) { d.SplitExternalLocalOriginErrors = true }},
+		{"splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 2", 0, func(d *xds.OutlierDetection) {
+			d.SplitExternalLocalOriginErrors, d.EnforcingLocalOriginSuccessRate, d.ConsecutiveLocalOriginFailure = true, 0, 2
+		}},
+		{"splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 0", 0, func(d *xds.OutlierDetection) {
+			d.SplitExternalLocalOriginErrors, d.EnforcingLocalOriginSuccessRate = true, 0
+		}},
 	} {
 		got := cluster(t, translate(t, "1.31", ruleYAML("d", "outlierDetection: {"+c.block+"}")), "outbound|80||svc.com")
 		want := base(c.change)

@@ -59,6 +59,8 @@ func TestRecipe(t *testing.T) {
 				Interval: 15 * time.Second, BaseEjectionTime: time.Minute, MaxEjectionTime: 5 * time.Minute, MaxEjectionPercent: 10,
 				Consecutive5xx: 1, EnforcingConsecutive5xx: 100, ConsecutiveGatewayFailure: 5,
 				ConsecutiveLocalOriginFailure: 5, EnforcingConsecutiveLocalOriginFailure: 100,
+				SuccessRateMinimumHosts: 5, SuccessRateRequestVolume: 100, SuccessRateStdevFactor: 1900, EnforcingLocalOriginSuccessRate: 100,
+				FailurePercentageThreshold: 85, FailurePercentageMinimumHosts: 5, FailurePercentageRequestVolume: 50,
 			},
 			CircuitBreakers: xds.CircuitBreakers{MaxConnections: xds.Unlimited, MaxPendingRequests: xds.Unlimited, MaxRequests: xds.Unlimited, MaxRetries: xds.Unlimited},
 			DNS:             &xds.DNS{RefreshRate: time.Minute, RespectTTL: true, Jitter: 100 * time.Millisecond},

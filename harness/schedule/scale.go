@@ -62,6 +62,7 @@ func scaleConfig(c *xds.Config, n float64) xds.Config {
 		if k.OutlierDetection != nil {
 			od := *k.OutlierDetection
 			od.Interval, od.BaseEjectionTime, od.MaxEjectionTime = div(od.Interval), div(od.BaseEjectionTime), div(od.MaxEjectionTime)
+			od.MaxEjectionTimeJitter = div(od.MaxEjectionTimeJitter)
 			k.OutlierDetection = &od
 		}
 		if k.DNS != nil {

@@ -229,7 +229,7 @@ const (
 func validConfig(c *xds.Config, duration trace.Sec) error {
 	for i := range c.Clusters {
 		k := &c.Clusters[i]
-		if od := k.OutlierDetection; od != nil && (od.Interval <= 0 || duration.D()/od.Interval > mostTicks || od.BaseEjectionTime < 0 || od.MaxEjectionTime < 0) {
+		if od := k.OutlierDetection; od != nil && (od.Interval <= 0 || duration.D()/od.Interval > mostTicks || od.BaseEjectionTime < 0 || od.MaxEjectionTime < 0 || od.MaxEjectionTimeJitter < 0) {
 			return fmt.Errorf("cluster %s: an outlier detection interval of %v with ejections of %v to %v", k.Name, od.Interval, od.BaseEjectionTime, od.MaxEjectionTime)
 		}
 		if k.ConnectTimeout < 0 || k.UpdateMergeWindow < 0 || k.OverprovisioningFactor == 0 {

@@ -1,6 +1,9 @@
 package xds
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // DiscoveryType is how a cluster learns its hosts (config.cluster.v3.Cluster.DiscoveryType).
 type DiscoveryType string
@@ -100,25 +103,53 @@ const (
 )
 
 // OutlierDetection is config.cluster.v3.OutlierDetection with its defaults written out.
-// Percentages are 0..100; a threshold of 0 switches that detector off.
+// Percentages are 0..100; a threshold of 0 switches a consecutive detector off. A
+// field that is missing in JSON has Envoy's default.
 type OutlierDetection struct {
-	Interval           time.Duration `json:"interval"`
-	BaseEjectionTime   time.Duration `json:"baseEjectionTime"`
-	MaxEjectionTime    time.Duration `json:"maxEjectionTime"`
-	MaxEjectionPercent uint32        `json:"maxEjectionPercent"`
+	Interval         time.Duration `json:"interval"`
+	BaseEjectionTime time.Duration `json:"baseEjectionTime"`
+	// MaxEjectionTime bounds an ejection; unset, it is the longer of 300 s and the base.
+	MaxEjectionTime time.Duration `json:"maxEjectionTime"`
+	// MaxEjectionTimeJitter is the most that chance adds to an ejection, in whole milliseconds.
+	MaxEjectionTimeJitter time.Duration `json:"maxEjectionTimeJitter,omitempty"`
+	MaxEjectionPercent    uint32        `json:"maxEjectionPercent"`
 	// AlwaysEjectOneHost lets one host go although the percentage forbids it (Envoy 1.31 and later).
 	AlwaysEjectOneHost bool `json:"alwaysEjectOneHost,omitempty"`
 
 	Consecutive5xx                     uint32 `json:"consecutive5xx"`
 	EnforcingConsecutive5xx            uint32 `json:"enforcingConsecutive5xx"`
 	ConsecutiveGatewayFailure          uint32 `json:"consecutiveGatewayFailure"`
-	EnforcingConsecutiveGatewayFailure uint32 `json:"enforcingConsecutiveGatewayFailure"`
+	EnforcingConsecutiveGatewayFailure uint32 `json:"enforcingConsecutiveGatewayFailure,omitempty"`
 
 	SplitExternalLocalOriginErrors         bool   `json:"splitExternalLocalOriginErrors,omitempty"`
 	ConsecutiveLocalOriginFailure          uint32 `json:"consecutiveLocalOriginFailure"`
 	EnforcingConsecutiveLocalOriginFailure uint32 `json:"enforcingConsecutiveLocalOriginFailure"`
 
-	EnforcingSuccessRate uint32 `json:"enforcingSuccessRate"`
+	SuccessRateMinimumHosts         uint32 `json:"successRateMinimumHosts"`
+	SuccessRateRequestVolume        uint32 `json:"successRateRequestVolume"` // requests in an interval
+	SuccessRateStdevFactor          uint32 `json:"successRateStdevFactor"`   // thousandths
+	EnforcingSuccessRate            uint32 `json:"enforcingSuccessRate"`
+	EnforcingLocalOriginSuccessRate uint32 `json:"enforcingLocalOriginSuccessRate"`
+
+	FailurePercentageThreshold            uint32 `json:"failurePercentageThreshold"`
+	FailurePercentageMinimumHosts         uint32 `json:"failurePercentageMinimumHosts"`
+	FailurePercentageRequestVolume        uint32 `json:"failurePercentageRequestVolume"` // requests in an interval
+	EnforcingFailurePercentage            uint32 `json:"enforcingFailurePercentage,omitempty"`
+	EnforcingFailurePercentageLocalOrigin uint32 `json:"enforcingFailurePercentageLocalOrigin,omitempty"`
+
+	// DetectDegradedHosts takes x-envoy-degraded in an answer for a sign (Envoy 1.38 and later).
+	DetectDegradedHosts bool `json:"detectDegradedHosts,omitempty"`
+}
+
+// UnmarshalJSON reads what differs from Envoy's defaults.
+func (od *OutlierDetection) UnmarshalJSON(b []byte) error {
+	type plain OutlierDetection
+	d := plain(DefaultOutlierDetection())
+	if err := json.Unmarshal(b, &d); err != nil {
+		return err
+	}
+	*od = OutlierDetection(d)
+	return nil
 }
 
 // DefaultOutlierDetection is what a present but empty outlier_detection message means to Envoy.
@@ -134,7 +165,16 @@ func DefaultOutlierDetection() OutlierDetection {
 		EnforcingConsecutiveGatewayFailure:     0,
 		ConsecutiveLocalOriginFailure:          5,
 		EnforcingConsecutiveLocalOriginFailure: 100,
+		SuccessRateMinimumHosts:                5,
+		SuccessRateRequestVolume:               100,
+		SuccessRateStdevFactor:                 1900,
 		EnforcingSuccessRate:                   100,
+		EnforcingLocalOriginSuccessRate:        100,
+		FailurePercentageThreshold:             85,
+		FailurePercentageMinimumHosts:          5,
+		FailurePercentageRequestVolume:         50,
+		EnforcingFailurePercentage:             0,
+		EnforcingFailurePercentageLocalOrigin:  0,
 	}
 }
 

@@ -33,6 +33,9 @@ type Rules struct {
 	// BodyHidesTransportReason: the 503 body no longer ends in the transport
 	// failure reason. Envoy 1.38.3 and later.
 	BodyHidesTransportReason bool `json:"bodyHidesTransportReason"`
+	// DetectsDegradedHosts: detect_degraded_hosts is known. Envoy 1.38 and later;
+	// before, Envoy refuses a configuration that has it.
+	DetectsDegradedHosts bool `json:"detectsDegradedHosts"`
 	// LogicalDNSReplacesHost: a new first address makes a new host, without the
 	// ejections of the old one. Envoy 1.39 and later.
 	LogicalDNSReplacesHost bool `json:"logicalDNSReplacesHost"`
