@@ -126,7 +126,7 @@ func Events(t *trace.Trace) []result.Event {
 		if len(t.Run.Clients) > 1 {
 			e.Client = t.Run.Clients[c.Client]
 		}
-		if c.Event == trace.Ejected && c.Until > 0 {
+		if c.Until > 0 {
 			u := c.Until.Seconds()
 			e.Until = &u
 		}

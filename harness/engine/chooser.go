@@ -16,10 +16,12 @@ const (
 	DrawBackOff             // the jitter of a retry's back-off
 	DrawFault               // which requests a fault meets, and its jitter
 	DrawReturn              // which of several hosts returns first at a tick
+	DrawOutlier             // which of several hosts a tick ejects first
+	DrawJitter              // how long the jitter of an ejection is
 	draws
 )
 
-var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return"}
+var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter"}
 
 func (d Draw) String() string { return drawNames[d] }
 
@@ -27,7 +29,8 @@ func (d Draw) String() string { return drawNames[d] }
 type Question struct {
 	Draw  Draw
 	N     uint64          // the answer is below N
-	Hosts []int32         // DrawHost, DrawReturn: the host behind each answer
+	Hosts []int32         // DrawHost, DrawReturn, DrawOutlier: the host behind each answer
+	At    int64           // DrawOutlier: when
 	Loads *priority.Loads // DrawLevel: what the answer + 1 is looked up in
 }
 

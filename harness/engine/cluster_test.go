@@ -17,14 +17,14 @@ import (
 //	outlier consecutive_5xx=1 max_percent=100
 //	host priority=1 weight=2 health=DRAINING locality=a
 //	locality a weight=1
-//	at 0.40 report h0 503                     or connected, refused, timeout
+//	at 0.40 report h0 503                     or connected, refused, timeout, degraded
 //	at 0.40 pick 100                          how many fall on each host
 //	at 0.40 draw
 //
 // Threads are as fast as the engine takes them to be, 0.1 ms a hop.
 func TestClusterTranscripts(t *testing.T) {
 	transcripts(t, "cluster", func(t *testing.T, lines []string) string {
-		s := &clusterStory{T: t, cfg: testCluster(), ch: NewChooser(1), rules: xds.Rules{DecayNeedsHealthyInterval: true, DrainingExcluded: true, SchedulerRandomStart: true}}
+		s := &clusterStory{T: t, cfg: testCluster(), ch: NewChooser(1), rules: xds.Rules{DecayNeedsHealthyInterval: true, DetectsDegradedHosts: true, DrainingExcluded: true, SchedulerRandomStart: true}}
 		for _, l := range lines {
 			s.out.WriteString(l + "\n")
 			if l != "" && !strings.HasPrefix(l, "#") {
@@ -100,7 +100,7 @@ func (s *clusterStory) report(now int64, host, what string) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	r, code := map[string]outlier.Result{"connected": outlier.ConnectSuccess, "refused": outlier.ConnectFailed, "timeout": outlier.Timeout}[what], 0
+	r, code := map[string]outlier.Result{"connected": outlier.ConnectSuccess, "refused": outlier.ConnectFailed, "timeout": outlier.Timeout, "degraded": outlier.RequestDegraded}[what], 0
 	if n, err := strconv.Atoi(what); err == nil {
 		r, code = outlier.RequestSuccess, n
 		if n >= 500 {
@@ -141,6 +141,10 @@ func (s *clusterStory) tell(c Change) {
 		what = fmt.Sprintf("h%d: %s overflows", c.Host, c.Type)
 	case EjectionUnenforced:
 		what = fmt.Sprintf("h%d: %s is not enforced", c.Host, c.Type)
+	case HostDegraded:
+		what = fmt.Sprintf("h%d is degraded until %s", c.Host, drawTime(c.Until))
+	case HostUndegraded:
+		what = fmt.Sprintf("h%d is no longer degraded", c.Host)
 	case LoadChanged:
 	}
 	fmt.Fprintf(&s.out, "    %s %s\n", drawTime(c.At), what)

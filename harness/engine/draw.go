@@ -86,6 +86,9 @@ func drawDetector(c *Cluster, h int32) []string {
 	case d.Ejections > 0:
 		facts = append(facts, fmt.Sprintf("multiplier %d, ejections %d", d.Multiplier, d.Ejections))
 	}
+	if d.Degraded {
+		facts = append(facts, fmt.Sprintf("degraded (%d x base)", d.DegradeMultiplier))
+	}
 	for _, k := range []struct {
 		t    outlier.Type
 		name string

@@ -41,7 +41,7 @@ func TestRuleLocalityScheduler(t *testing.T) {
 	ch := NewChooser(1)
 	c := NewCluster(&cfg, rules, hosts, Delays{}, 0, &ch)
 	for range 200 {
-		c.workers.update(c, 0, []bool{false, false}, &ch)
+		c.workers.update(c, 0, []mark{unmarked, unmarked}, &ch)
 		updates[c.Pick(nil, nil, &ch)]++
 	}
 	if clusters[0] < 30 || clusters[0] > 70 || updates[0] < 30 || updates[0] > 70 {

@@ -186,6 +186,9 @@ func (w *world) changed(c *clusterState, ch Change) {
 		w.tr.Add(c.LoadEvent(c.client, ch.At))
 		return
 	}
+	if line, ok := c.LogLine(&ch, w.origin); ok && w.log != nil {
+		w.log(line)
+	}
 	if ch.Kind == HostEjected {
 		c.pools[ch.Host].CloseIdle(&c.use)
 		c.drains[ch.Host]++

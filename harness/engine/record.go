@@ -1,6 +1,11 @@
 package engine
 
-import "github.com/faildrill/faildrill/harness/trace"
+import (
+	"time"
+
+	"github.com/faildrill/faildrill/harness/engine/outlier"
+	"github.com/faildrill/faildrill/harness/trace"
+)
 
 // LoadEvent is the cluster's priority load as a trace event.
 func (c *Cluster) LoadEvent(client int32, now int64) trace.Load {
@@ -16,7 +21,7 @@ func (c *Cluster) LoadEvent(client int32, now int64) trace.Load {
 // ChangeEvent is a change of a host, which it has just decided, as a trace
 // event. LoadChanged is LoadEvent's.
 func (c *Cluster) ChangeEvent(client int32, ch Change) trace.Change {
-	e := trace.Change{At: trace.Sec(ch.At), Client: client, Host: c.hosts[ch.Host].Trace, Ejections: int32(c.Ejections(ch.Host))}
+	e := trace.Change{At: trace.Sec(ch.At), Client: client, Host: c.hosts[ch.Host].Trace, Ejections: int32(ch.Ejections)}
 	switch ch.Kind {
 	case HostEjected:
 		e.Event, e.Cause, e.Until = trace.Ejected, ch.Type.String(), trace.Sec(ch.Until)
@@ -26,7 +31,22 @@ func (c *Cluster) ChangeEvent(client int32, ch Change) trace.Change {
 		e.Event, e.Cause = trace.OverflowEvent, ch.Type.String()
 	case EjectionUnenforced:
 		e.Event, e.Cause = trace.Detected, ch.Type.String()
+	case HostDegraded:
+		e.Event, e.Cause, e.Until = trace.Degraded, ch.Type.String(), trace.Sec(ch.Until)
+	case HostUndegraded:
+		e.Event = trace.Undegraded
 	case LoadChanged:
 	}
 	return e
+}
+
+// LogLine is the line that Envoy's event log has for a change; origin is the time
+// of day at the start of the drill. It has none for an overflow and for loads.
+//
+// Rule: RuleEventLog.
+func (c *Cluster) LogLine(ch *Change, origin time.Time) (outlier.LogLine, bool) {
+	if ch.Kind == LoadChanged {
+		return outlier.LogLine{}, false
+	}
+	return ch.Log(c.cfg.Name, c.hosts[ch.Host].Address, origin)
 }

@@ -37,6 +37,23 @@ const (
 	RuleReturnsOneByOne          RuleID = "envoy/returns-one-by-one"           // 4.7, measured on 1.40.0: outlier_detection_impl.cc, onIntervalTimer
 	RuleDecay                    RuleID = "envoy/decay"                        // 4.7, measured X40: outlier_detection_impl.cc, onIntervalTimer
 	RuleDecayNeedsInterval       RuleID = "envoy/decay-needs-healthy-interval" // 15, 1.28: outlier_detection_impl.cc, onIntervalTimer
+	RuleJitter                   RuleID = "envoy/ejection-jitter"              // 4.5, 4.6, measured X46: outlier_detection_impl.cc, ejectHost, checkHostForUneject
+	RuleTickOrder                RuleID = "envoy/tick-order"                   // 4.7, 18.4: outlier_detection_impl.cc, onIntervalTimer
+	RuleDeprecatedCounters       RuleID = "envoy/deprecated-counters"          // 4.9, measured X02, X23: outlier_detection_impl.cc, ejectHost, onConsecutiveErrorWorker
+	RuleEventLog                 RuleID = "envoy/event-log"                    // 4.12, measured X29: outlier_detection_impl.cc, logEject, logUneject
+
+	// Outlier detection: hosts that are compared at a tick, and degraded ones.
+	RuleWindows           RuleID = "envoy/success-rate-windows" // 4.7, 4.8: outlier_detection_impl.cc, updateCurrentWriter
+	RuleRequestVolume     RuleID = "envoy/request-volume"       // 4.8, measured X53: outlier_detection_impl.cc, processSuccessRateEjections
+	RuleMinimumHosts      RuleID = "envoy/minimum-hosts"        // 4.8: outlier_detection_impl.cc, processSuccessRateEjections
+	RuleSuccessRate       RuleID = "envoy/success-rate"         // 4.8, measured X23: outlier_detection_impl.cc, successRateEjectionThreshold
+	RuleFailurePercentage RuleID = "envoy/failure-percentage"   // 4.8, measured X53: outlier_detection_impl.cc, processSuccessRateEjections
+	RuleDoubleEjection    RuleID = "envoy/double-ejection"      // 4.8, measured X23: outlier_detection_impl.cc, processSuccessRateEjections
+	RuleOutlierOrder      RuleID = "envoy/outlier-order"        // 4.8, 18.5: outlier_detection_impl.cc, processSuccessRateEjections
+	RuleDegraded          RuleID = "envoy/degraded-detection"   // 4.11, measured X28; 15, 1.38: outlier_detection_impl.cc, setHostDegradedMainThread
+	RuleDegradedUntilTick RuleID = "envoy/degraded-until-tick"  // 4.11, measured X28: outlier_detection_impl.cc, checkHostForUndegrade
+	RuleSharedJitter      RuleID = "envoy/shared-jitter"        // 4.11, measured X71: outlier_detection_impl.cc, setJitter
+	RuleCoarseHealth      RuleID = "envoy/coarse-health"        // 3.1, measured X28: upstream_impl.h, coarseHealth
 
 	// From the ejection to the load balancer.
 	RuleThreadHops     RuleID = "envoy/thread-hops"         // 4.4, 5.4: outlier_detection_impl.cc, notifyMainThreadConsecutiveError
@@ -114,7 +131,9 @@ func Rules() []RuleID {
 		RuleEjectedDropped, RuleCounterRestarts, RuleMaxEjectionPercent, RuleStrictMaxEjectionPercent,
 		RuleAlwaysEjectOneHost, RuleCapBeforeSampler, RuleEnforcing, RuleEjectionTime, RuleMultiplierCap,
 		RuleReturnAtTick, RuleTickPhase, RuleReturnClearsCounters, RuleReturnsOneByOne, RuleDecay,
-		RuleDecayNeedsInterval,
+		RuleDecayNeedsInterval, RuleJitter, RuleTickOrder, RuleDeprecatedCounters, RuleEventLog,
+		RuleWindows, RuleRequestVolume, RuleMinimumHosts, RuleSuccessRate, RuleFailurePercentage, RuleDoubleEjection,
+		RuleOutlierOrder, RuleDegraded, RuleDegradedUntilTick, RuleSharedJitter, RuleCoarseHealth,
 		RuleThreadHops, RuleEveryLevel, RuleMergeWindow, RuleMergeRideAlong, RuleDrain, RulePartition, RuleDraining,
 		RuleAvailability, RuleLoadDistribution, RuleHealthyBeforeDegraded, RuleLoadRemainder, RulePanicThreshold,
 		RulePanicNeedsLoss, RuleTotalPanic, RulePanicOff, RulePanicAllHosts, RuleChoosePriority,

@@ -63,7 +63,7 @@ func (w *workers) init(c *Cluster, ch *Chooser) {
 		if c.cfg.LocalityWeighted {
 			w.levels[p].groups = groupsOf(c, p)
 		}
-		w.update(c, p, make([]bool, len(c.levels[p])), ch)
+		w.update(c, p, make([]mark, len(c.levels[p])), ch)
 	}
 }
 
@@ -125,24 +125,23 @@ func groupsOf(c *Cluster, p int) []group {
 	return gs
 }
 
-// update takes the snapshot of one priority; out says which of its hosts are
-// ejected. It reports whether the loads changed.
+// update takes the snapshot of one priority; marks are what outlier detection has
+// done to its hosts. It reports whether the loads changed.
 //
 // Rule: RulePartition.
-func (w *workers) update(c *Cluster, p int, out []bool, ch *Chooser) bool {
+func (w *workers) update(c *Cluster, p int, marks []mark, ch *Chooser) bool {
 	l := &w.levels[p]
-	ejected := func(i int) bool { return out[i] }
 	hosts := c.levels[p]
 	l.all.set(c, hosts, func(int) bool { return true })
-	l.healthy.set(c, hosts, func(i int) bool { return !ejected(i) && healthy(c.hosts[hosts[i]].Health) })
-	l.degraded.set(c, hosts, func(i int) bool { return !ejected(i) && c.hosts[hosts[i]].Health == xds.HealthDegraded })
+	l.healthy.set(c, hosts, func(i int) bool { return coarse(c.hosts[hosts[i]].Health, marks[i]) == isHealthy })
+	l.degraded.set(c, hosts, func(i int) bool { return coarse(c.hosts[hosts[i]].Health, marks[i]) == isDegraded })
 	l.excluded = 0
 	for _, h := range hosts {
 		if excluded(c, h) {
 			l.excluded++
 		}
 	}
-	w.updateGroups(c, l, hosts, out, ch)
+	w.updateGroups(c, l, hosts, marks, ch)
 	w.counts[p] = priority.Level{Hosts: len(hosts), Healthy: len(l.healthy.hosts), Degraded: len(l.degraded.hosts), Excluded: l.excluded}
 	old := w.loads.Clone()
 	w.loads.Compute(w.counts, c.cfg.OverprovisioningFactor, c.cfg.HealthyPanicThreshold)
@@ -153,13 +152,13 @@ func (w *workers) update(c *Cluster, p int, out []bool, ch *Chooser) bool {
 // their own at every update.
 //
 // Rule: RuleLocalityScheduler.
-func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, out []bool, ch *Chooser) {
+func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, marks []mark, ch *Chooser) {
 	if len(l.groups) == 0 {
 		return
 	}
-	isOut := make(map[int32]bool, len(out))
+	of := make(map[int32]mark, len(marks))
 	for i, h := range hosts {
-		isOut[h] = out[i]
+		of[h] = marks[i]
 	}
 	var counts [2][]locality.Group
 	for g := range l.groups {
@@ -170,10 +169,8 @@ func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, out []bool, 
 				gr.excluded++
 			}
 		}
-		gr.eligible[0].set(c, gr.hosts, func(i int) bool { return !isOut[gr.hosts[i]] && healthy(c.hosts[gr.hosts[i]].Health) })
-		gr.eligible[1].set(c, gr.hosts, func(i int) bool {
-			return !isOut[gr.hosts[i]] && c.hosts[gr.hosts[i]].Health == xds.HealthDegraded
-		})
+		gr.eligible[0].set(c, gr.hosts, func(i int) bool { return coarse(c.hosts[gr.hosts[i]].Health, of[gr.hosts[i]]) == isHealthy })
+		gr.eligible[1].set(c, gr.hosts, func(i int) bool { return coarse(c.hosts[gr.hosts[i]].Health, of[gr.hosts[i]]) == isDegraded })
 		for k := range counts {
 			counts[k] = append(counts[k], locality.Group{Weight: gr.weight, Hosts: len(gr.hosts), Excluded: gr.excluded, Eligible: len(gr.eligible[k].hosts)})
 		}
@@ -212,7 +209,35 @@ func (s *source) set(c *Cluster, hosts []int32, in func(i int) bool) {
 	s.edf = nil
 }
 
-func healthy(h xds.Health) bool { return h == xds.HealthUnknown || h == xds.HealthHealthy }
+// health is what the load balancer goes by.
+type health uint8
+
+const (
+	isHealthy health = iota
+	isDegraded
+	isUnhealthy
+)
+
+// coarse is the health of a host from what the control plane says of it and from
+// what outlier detection has done to it. The worse of the two counts.
+//
+// Rule: RuleCoarseHealth.
+func coarse(h xds.Health, m mark) health {
+	said := isUnhealthy
+	switch h {
+	case xds.HealthUnknown, xds.HealthHealthy:
+		said = isHealthy
+	case xds.HealthDegraded:
+		said = isDegraded
+	}
+	switch m {
+	case ejected:
+		return isUnhealthy
+	case degraded:
+		return max(said, isDegraded)
+	}
+	return said
+}
 
 // excluded hosts are left out of every denominator. Draining ones are since Envoy 1.30.
 //

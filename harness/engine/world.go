@@ -2,8 +2,10 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/faildrill/faildrill/harness/engine/des"
+	"github.com/faildrill/faildrill/harness/engine/outlier"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 )
@@ -19,6 +21,8 @@ type world struct {
 	emit   func(trace.Event) error // takes the trace in parts; nil: it is kept
 	broken error                   // of emit
 	ended  int                     // requests since the last part
+	log    func(outlier.LogLine)   // nil: nobody reads it
+	origin time.Time
 
 	proxies   []proxy
 	upstreams []upstream
@@ -101,6 +105,16 @@ func Predict(s *schedule.Schedule) *trace.Trace {
 // Play is Predict for callers that index requests and attempts.
 func Play(s *schedule.Schedule) *trace.Trace {
 	return PlayWith(s, DefaultDelays)
+}
+
+// PlayLogged is Play that also says what Envoy's event log would, line by line; a
+// line belongs to one of the clusters, which say in turn what they did. origin is
+// the time of day at the start of the drill.
+func PlayLogged(s *schedule.Schedule, origin time.Time, log func(outlier.LogLine)) *trace.Trace {
+	w := newWorld(s, DefaultDelays)
+	w.log, w.origin = log, origin
+	w.play(func() {})
+	return w.tr
 }
 
 // PlayWith is Play with other thread delays.

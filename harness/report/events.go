@@ -99,6 +99,14 @@ func (g *eventGroup) words(p *page) text {
 			t = t.add(" until " + p.clock(*g.Until) + " s")
 		}
 		return t.add(cause)
+	case trace.Degraded:
+		t := in(yellow, "degraded")
+		if g.Until != nil {
+			t = t.add(" until " + p.clock(*g.Until) + " s")
+		}
+		return t
+	case trace.Undegraded:
+		return in(green, "no longer degraded")
 	case trace.Returned:
 		return in(green, "returned").add(cause)
 	case trace.OverflowEvent:

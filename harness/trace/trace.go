@@ -219,6 +219,11 @@ const (
 	OverflowEvent = "overflow"
 	// Detected is an ejection that the enforcing percentage let go.
 	Detected = "detected"
+	// Degraded is a host that said so itself, in a header; it serves only where
+	// the healthy hosts are too few.
+	Degraded = "degraded"
+	// Undegraded is the end of that.
+	Undegraded = "undegraded"
 )
 
 // Change is a change of one host's outlier state.
@@ -228,7 +233,7 @@ type Change struct {
 	Host      int32  `json:"host"`
 	Event     string `json:"event"`
 	Cause     string `json:"cause,omitempty"`     // the detector: consecutive_5xx, ...
-	Until     Sec    `json:"until,omitempty"`     // ejected: the tick at which it can return
+	Until     Sec    `json:"until,omitempty"`     // ejected, degraded: the first tick at which it can be over
 	Ejections int32  `json:"ejections,omitempty"` // so far, this one included
 }
 

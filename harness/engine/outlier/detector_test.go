@@ -2,6 +2,7 @@ package outlier
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,44 @@ import (
 
 	"github.com/faildrill/faildrill/harness/xds"
 )
+
+// dice is Chance with the answers of a test.
+type dice struct {
+	sample uint32                // a detection is enforced at more than so many percent
+	early  bool                  // whether the first interval after a return is whole
+	jitter func(n uint64) uint64 // nil: 0
+	first  []int32               // hosts in the order in which they go first; others in theirs
+	asked  [][]int32             // which outliers there was a choice of
+}
+
+func (d *dice) Enforce(percent uint32) bool { return d.sample < percent }
+
+func (d *dice) Early() bool { return d.early }
+
+func (d *dice) Jitter(n uint64) uint64 {
+	if d.jitter == nil {
+		return 0
+	}
+	return d.jitter(n)
+}
+
+func (d *dice) FirstReturn(hosts []int32) int { return d.of(hosts) }
+
+func (d *dice) FirstOutlier(hosts []int32) int {
+	d.asked = append(d.asked, slices.Clone(hosts))
+	return d.of(hosts)
+}
+
+func (d *dice) of(hosts []int32) int {
+	for _, h := range d.first {
+		if i := slices.Index(hosts, h); i >= 0 {
+			return i
+		}
+	}
+	return 0
+}
+
+func quiet(Event) {}
 
 // most ejects the hosts one after another and returns how many could go.
 func most(n int, percent uint32, alwaysOne bool, rules xds.Rules) int {
@@ -18,7 +57,7 @@ func most(n int, percent uint32, alwaysOne bool, rules xds.Rules) int {
 	for h := range n {
 		ds := d.Report(int32(h), RequestFailed, 500)
 		for _, t := range ds.List() {
-			d.Detected(0, int32(h), t, 0)
+			d.Detected(0, int32(h), t, &dice{})
 		}
 	}
 	return d.Active()
@@ -89,10 +128,7 @@ func TestEnforcing(t *testing.T) {
 		cfg := xds.DefaultOutlierDetection()
 		cfg.MaxEjectionPercent, cfg.EnforcingConsecutive5xx = 100, c.enforcing
 		d := New(cfg, xds.Rules{}, 1, 0)
-		if d.Enforcing(Consecutive5xx) != c.enforcing {
-			t.Errorf("Enforcing: got %d, want %d", d.Enforcing(Consecutive5xx), c.enforcing)
-		}
-		if got := d.Detected(0, 0, Consecutive5xx, c.sample); got != c.want {
+		if got := d.Detected(0, 0, Consecutive5xx, &dice{sample: c.sample}).Verdict; got != c.want {
 			t.Errorf("enforcing %d, sample %d: got %d, want %d", c.enforcing, c.sample, got, c.want)
 		}
 	}
@@ -105,10 +141,10 @@ func TestMultiplierOfTheDefaults(t *testing.T) {
 	d := New(cfg, xds.Rules{}, 1, 0)
 	now := int64(0)
 	for range 15 {
-		d.Detected(now, 0, Consecutive5xx, 0)
+		d.Detected(now, 0, Consecutive5xx, &dice{})
 		now = d.ReturnTick(0)
 		for d.NextTick() <= now {
-			d.OnInterval(d.Returning(nil), false, func(int32) {})
+			d.OnInterval(&dice{}, quiet)
 		}
 	}
 	if got := d.Host(0).Multiplier; got != 11 {
@@ -125,11 +161,11 @@ func TestX04ReturnTick(t *testing.T) {
 		start := int64(7 * time.Second)
 		d := New(cfg, xds.Rules{}, 1, start)
 		at := start + int64(off)
-		d.Detected(at, 0, Consecutive5xx, 0)
+		d.Detected(at, 0, Consecutive5xx, &dice{})
 		want := d.ReturnTick(0)
 		for d.Host(0).Ejected {
 			now := d.NextTick()
-			d.OnInterval(d.Returning(nil), false, func(int32) {
+			d.OnInterval(&dice{}, func(Event) {
 				if now != want {
 					t.Errorf("ejected %v after construction: returned at %d, announced %d", off, now, want)
 				}
@@ -148,9 +184,9 @@ func TestX40Decay(t *testing.T) {
 			cfg := xds.DefaultOutlierDetection()
 			cfg.MaxEjectionPercent, cfg.Interval, cfg.BaseEjectionTime = 100, time.Second, time.Second
 			d := New(cfg, xds.Rules{DecayNeedsHealthyInterval: true}, 1, 0)
-			tick := func() { d.OnInterval(d.Returning(nil), early && d.MayDecayEarly(), func(int32) {}) }
+			tick := func() { d.OnInterval(&dice{early: early}, quiet) }
 			for i := range 3 {
-				d.Detected(d.NextTick()-int64(time.Second), 0, Consecutive5xx, 0)
+				d.Detected(d.NextTick()-int64(time.Second), 0, Consecutive5xx, &dice{})
 				for range i + 1 {
 					tick()
 				}
@@ -326,6 +362,7 @@ func TestTwin(t *testing.T) {
 		cfg.SplitExternalLocalOriginErrors = rapid.Bool().Draw(t, "split")
 		cfg.MaxEjectionPercent = rapid.SampledFrom([]uint32{0, 10, 33, 50, 67, 100}).Draw(t, "percent")
 		cfg.AlwaysEjectOneHost = rapid.Bool().Draw(t, "always one")
+		cfg.EnforcingSuccessRate, cfg.EnforcingLocalOriginSuccessRate = 0, 0 // the rates have a twin of their own
 		cfg.Interval = time.Second
 		cfg.BaseEjectionTime = time.Duration(rapid.IntRange(300, 4000).Draw(t, "base")) * time.Millisecond
 		cfg.MaxEjectionTime = cfg.BaseEjectionTime + time.Duration(rapid.IntRange(0, 8000).Draw(t, "max"))*time.Millisecond
@@ -357,7 +394,7 @@ func TestTwin(t *testing.T) {
 func compareTicks(t *rapid.T, d *Detector, n *naive, now time.Duration, early bool) {
 	for d.NextTick() <= int64(now) {
 		at, got := time.Duration(d.NextTick()), ""
-		d.OnInterval(d.Returning(nil), early && d.MayDecayEarly(), func(h int32) { got += fmt.Sprintf("h%d returns;", h) })
+		d.OnInterval(&dice{early: early}, func(e Event) { got += fmt.Sprintf("h%d returns;", e.Host) })
 		if want := n.tick(at, early); got != want {
 			t.Fatalf("tick at %v: got %q, want %q", at, got, want)
 		}
@@ -387,7 +424,7 @@ func tell(d *Detector, now time.Duration, h int, what string) string {
 	ds := d.Report(int32(h), r, code)
 	for _, t := range ds.List() {
 		kind := [...]string{"gateway", "5xx", "local"}[t]
-		said += kind + " " + [...]string{"dropped", "overflow", "not enforced", "ejected"}[d.Detected(int64(now), int32(h), t, 0)] + ";"
+		said += kind + " " + [...]string{"dropped", "overflow", "not enforced", "ejected"}[d.Detected(int64(now), int32(h), t, &dice{}).Verdict] + ";"
 	}
 	return said
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,7 +25,9 @@ var update = flag.Bool("update", false, "write the transcripts anew")
 //	config consecutive_5xx=2 base=3s            what is left out has Envoy's default
 //	rules envoy-1.27                            before the strict cap and decay
 //	decay early                                 the first tick after a return counts already
-//	at 0.40 report h0 503 x2                    or connected, refused, timeout; ticks come first
+//	jitter goes on                              where it can be either; or is over
+//	first h3 h1                                 who returns, or is ejected, before others
+//	at 0.40 report h0 503 x2                    or connected, refused, timeout, degraded; ticks come first
 //	at 11                                       ticks only
 func TestTranscripts(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
@@ -57,12 +60,13 @@ type story struct {
 	rules xds.Rules
 	hosts int
 	made  bool
-	early bool
 	out   strings.Builder
+
+	chance dice
 }
 
 func play(t *testing.T, text string) string {
-	s := &story{T: t, cfg: xds.DefaultOutlierDetection(), rules: xds.Rules{DecayNeedsHealthyInterval: true}}
+	s := &story{T: t, cfg: xds.DefaultOutlierDetection(), rules: xds.Rules{DecayNeedsHealthyInterval: true, DetectsDegradedHosts: true}}
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
 		if strings.HasPrefix(line, "    ") {
@@ -81,14 +85,21 @@ func (s *story) do(f []string) {
 	case "hosts":
 		s.hosts = s.number(f[1])
 	case "rules":
-		s.rules = map[string]xds.Rules{"envoy-1.27": {FirstEjectionAlwaysAllowed: true}, "envoy-1.40": {DecayNeedsHealthyInterval: true}}[f[1]]
+		s.rules = map[string]xds.Rules{"envoy-1.27": {FirstEjectionAlwaysAllowed: true}, "envoy-1.40": {DecayNeedsHealthyInterval: true, DetectsDegradedHosts: true}}[f[1]]
 	case "config":
 		for _, kv := range f[1:] {
 			k, v, _ := strings.Cut(kv, "=")
 			s.set(k, v)
 		}
 	case "decay":
-		s.early = f[1] == "early"
+		s.chance.early = f[1] == "early"
+	case "jitter":
+		s.chance.jitter = map[string]func(uint64) uint64{"is": nil, "goes": func(n uint64) uint64 { return n - 1 }}[f[1]]
+	case "first":
+		s.chance.first = nil
+		for _, h := range f[1:] {
+			s.chance.first = append(s.chance.first, int32(s.number(h)))
+		}
 	case "at":
 		s.at(f)
 	default:
@@ -101,9 +112,15 @@ func (s *story) set(k, v string) {
 		"consecutive_5xx": &s.cfg.Consecutive5xx, "enforcing_5xx": &s.cfg.EnforcingConsecutive5xx,
 		"consecutive_gateway": &s.cfg.ConsecutiveGatewayFailure, "enforcing_gateway": &s.cfg.EnforcingConsecutiveGatewayFailure,
 		"consecutive_local": &s.cfg.ConsecutiveLocalOriginFailure, "max_percent": &s.cfg.MaxEjectionPercent,
+		"success_rate_hosts": &s.cfg.SuccessRateMinimumHosts, "success_rate_volume": &s.cfg.SuccessRateRequestVolume,
+		"stdev_factor": &s.cfg.SuccessRateStdevFactor, "enforcing_success_rate": &s.cfg.EnforcingSuccessRate,
+		"enforcing_local_success_rate": &s.cfg.EnforcingLocalOriginSuccessRate,
+		"failure_threshold":            &s.cfg.FailurePercentageThreshold, "failure_hosts": &s.cfg.FailurePercentageMinimumHosts,
+		"failure_volume": &s.cfg.FailurePercentageRequestVolume, "enforcing_failure": &s.cfg.EnforcingFailurePercentage,
+		"enforcing_local_failure": &s.cfg.EnforcingFailurePercentageLocalOrigin,
 	}
-	durations := map[string]*time.Duration{"interval": &s.cfg.Interval, "base": &s.cfg.BaseEjectionTime, "max": &s.cfg.MaxEjectionTime}
-	switches := map[string]*bool{"always_eject_one": &s.cfg.AlwaysEjectOneHost, "split": &s.cfg.SplitExternalLocalOriginErrors}
+	durations := map[string]*time.Duration{"interval": &s.cfg.Interval, "base": &s.cfg.BaseEjectionTime, "max": &s.cfg.MaxEjectionTime, "jitter": &s.cfg.MaxEjectionTimeJitter}
+	switches := map[string]*bool{"always_eject_one": &s.cfg.AlwaysEjectOneHost, "split": &s.cfg.SplitExternalLocalOriginErrors, "degraded": &s.cfg.DetectDegradedHosts}
 	switch {
 	case numbers[k] != nil:
 		*numbers[k] = uint32(s.number(v))
@@ -155,15 +172,28 @@ func (s *story) at(f []string) {
 
 func (s *story) tick() {
 	at := s.d.NextTick()
-	early := s.early && s.d.MayDecayEarly()
 	before := append([]Host(nil), s.d.hosts...)
-	s.d.OnInterval(s.d.Returning(nil), early, func(h int32) { s.say("tick %s: h%d returns", clock(at), h) })
+	s.d.OnInterval(&s.chance, func(e Event) { s.say("tick %s: %s", clock(at), told(e)) })
 	for h := range before {
-		if was, is := before[h].Multiplier, s.d.hosts[h].Multiplier; was != is {
+		if was, is := before[h].Multiplier, s.d.hosts[h].Multiplier; is < was {
 			s.say("tick %s: h%d has the multiplier %d", clock(at), h, is)
+		}
+		if was, is := before[h].DegradeMultiplier, s.d.hosts[h].DegradeMultiplier; is < was {
+			s.say("tick %s: h%d has the degrade multiplier %d", clock(at), h, is)
 		}
 	}
 }
+
+// told is an event of a tick in words.
+func told(e Event) string {
+	found := ""
+	if e.Type.AtTick() {
+		found = fmt.Sprintf(" by %s, %.4g %% of average %.4g, threshold %.4g", e.Type, e.Rates.Host, e.Rates.Average, e.Rates.Threshold)
+	}
+	return fmt.Sprintf("h%d ", e.Host) + verdicts[e.Verdict] + found
+}
+
+var verdicts = [...]string{"dropped", "overflow", "not enforced", "ejected", "returns", "degraded", "is no longer degraded"}
 
 func (s *story) report(now int64, h int32, what string) {
 	r, code := RequestSuccess, 0
@@ -174,6 +204,8 @@ func (s *story) report(now int64, h int32, what string) {
 		r = ConnectFailed
 	case "timeout":
 		r = Timeout
+	case "degraded":
+		r = RequestDegraded
 	default:
 		if code = s.number(what); code >= 500 {
 			r = RequestFailed
@@ -181,7 +213,7 @@ func (s *story) report(now int64, h int32, what string) {
 	}
 	ds := s.d.Report(h, r, code)
 	for _, t := range ds.List() {
-		s.say("%s of h%d: %s", t, h, [...]string{"dropped", "overflow", "not enforced", "ejected"}[s.d.Detected(now, h, t, 0)])
+		s.say("%s of h%d: %s", t, h, verdicts[s.d.Detected(now, h, t, &s.chance).Verdict])
 	}
 }
 
@@ -192,7 +224,7 @@ func (s *story) draw() {
 	for h := range s.d.hosts {
 		host := &s.d.hosts[h]
 		line := ""
-		for t := range types {
+		for t := range consecutiveTypes {
 			if n := host.Consecutive[t]; n > 0 {
 				line += fmt.Sprintf(" %s=%d", strings.TrimPrefix(t.String(), "consecutive_"), n)
 			}
@@ -203,14 +235,31 @@ func (s *story) draw() {
 		if host.Multiplier > 0 {
 			line += fmt.Sprintf(" multiplier=%d", host.Multiplier)
 		}
+		if host.Degraded {
+			line += fmt.Sprintf(" degraded at %s", clock(host.LastDegraded))
+		}
+		if host.DegradeMultiplier > 0 {
+			line += fmt.Sprintf(" degrade multiplier=%d", host.DegradeMultiplier)
+		}
 		if line != "" {
 			s.say("h%d:%s", h, line)
 		}
 	}
-	if st := s.d.Stats(); st.Detected != ([types]uint64{}) {
-		s.say("active %d, detected 5xx %d gateway %d local %d, overflow %d", s.d.Active(),
-			st.Detected[Consecutive5xx], st.Detected[ConsecutiveGatewayFailure], st.Detected[ConsecutiveLocalOriginFailure], st.Overflow)
+	if line := counters(&s.d); line != "" {
+		s.say("%s", line)
 	}
+}
+
+// counters are the statistics that are not 0.
+func counters(d *Detector) string {
+	var out []string
+	for _, c := range d.Counters() {
+		if c.Value > 0 {
+			out = append(out, fmt.Sprintf("%s=%d", strings.TrimPrefix(c.Name, "ejections_"), c.Value))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
 }
 
 func clock(at int64) string {
