@@ -316,13 +316,13 @@ func (a *acceptor) step(states []*state, m moment) (out []*state, late *state) {
 // instants are the state as it may have been: whatever is due within the slack
 // around the instant may have happened already or not yet.
 func (a *acceptor) instants(st *state, at trace.Sec) []*state {
-	now := advance(st, at-a.slack)
+	now := a.advance(st, at-a.slack)
 	out := slices.Clone(now)
 	for range 8 {
 		var next []*state
 		for _, x := range now {
 			if due, ok := x.c.Next(); ok && due <= int64(at+a.slack) {
-				next = append(next, advance(x, trace.Sec(due))...)
+				next = append(next, a.advance(x, trace.Sec(due))...)
 			}
 		}
 		if len(next) == 0 {
@@ -338,11 +338,11 @@ func (a *acceptor) instants(st *state, at trace.Sec) []*state {
 
 // advance is what can have become of the state by an instant: one state for each
 // way in which the draws can fall that nobody observes when they are made.
-func advance(st *state, to trace.Sec) []*state {
+func (a *acceptor) advance(st *state, to trace.Sec) []*state {
 	scripts := [][]uint64{nil}
 	var out []*state
 	for len(scripts) > 0 && len(out) < maxStates {
-		d := &draws{fall: scripts[0]}
+		d := &draws{fall: scripts[0], first: func(q engine.Question) uint64 { return a.firstOut(st, q) }}
 		scripts = scripts[1:]
 		x := st.clone()
 		x.ch = x.ch.Guided(d)
@@ -358,22 +358,40 @@ func advance(st *state, to trace.Sec) []*state {
 	return out
 }
 
+// firstOut is which of several outliers the run had gone first: what Envoy did
+// to one after another it wrote down in that order.
+func (a *acceptor) firstOut(st *state, q engine.Question) uint64 {
+	for i := range a.t.Changes {
+		c := &a.t.Changes[i]
+		if d := c.At - trace.Sec(q.At); d > a.slack || d < -a.slack || c.Cause != q.Detector.String() || c.Event == trace.OverflowEvent {
+			continue
+		}
+		for k, h := range q.Hosts {
+			if st.traceOf[h] == c.Host {
+				return uint64(k)
+			}
+		}
+	}
+	return 0
+}
+
 // draws decides the draws that only show later: whether a back-off decays early,
-// whether a detection is enforced, who returns first at a tick. What it does not
-// decide falls to the first option, and is noted.
+// whether a detection is enforced, whether the jitter is over at a tick, who
+// returns first. What it does not decide falls to the first option, and is noted.
 type draws struct {
 	fall    []uint64
-	options [][]uint64 // of each draw so far
+	options [][]uint64                   // of each draw so far
+	first   func(engine.Question) uint64 // which outlier goes first: that was observed
 }
 
 // Answer implements engine.Guide.
 func (d *draws) Answer(q engine.Question) (uint64, bool) {
 	var options []uint64
 	switch q.Draw {
-	case engine.DrawDecay:
-		options = []uint64{0, 1}
-	case engine.DrawSample:
-		options = []uint64{0, q.N - 1}
+	case engine.DrawOutlier:
+		return d.first(q), true
+	case engine.DrawDecay, engine.DrawSample, engine.DrawJitter:
+		options = []uint64{0, q.N - 1} // one way and the other
 	case engine.DrawReturn:
 		for i := range q.N {
 			options = append(options, i)
@@ -606,7 +624,7 @@ func (a *acceptor) heard(at *trace.Attempt) trace.Sec {
 	best := at.Done + trace.Sec(hops.ToMain)
 	off := a.slack + 1
 	for _, c := range a.changes[at.Host] {
-		if d := max(c.At-at.Done, at.Done-c.At); c.Event != trace.Returned && d < off {
+		if d := max(c.At-at.Done, at.Done-c.At); caused(c) && d < off {
 			best, off = c.At, d
 		}
 	}
@@ -616,12 +634,30 @@ func (a *acceptor) heard(at *trace.Attempt) trace.Sec {
 var changeNames = map[engine.ChangeKind]string{
 	engine.HostEjected: trace.Ejected, engine.HostReturned: trace.Returned,
 	engine.EjectionOverflow: trace.OverflowEvent, engine.EjectionUnenforced: trace.Detected,
+	engine.HostDegraded: trace.Degraded, engine.HostUndegraded: trace.Undegraded,
+}
+
+// caused reports whether a change was set off by a result, and not by a tick.
+func caused(c *trace.Change) bool { return c.Cause != "" && !slices.Contains(atTicks, c.Cause) }
+
+// atTicks are the detectors that compare hosts when the interval timer fires.
+var atTicks = []string{
+	outlier.SuccessRate.String(), outlier.LocalOriginSuccessRate.String(),
+	outlier.FailurePercentage.String(), outlier.LocalOriginFailurePercentage.String(),
+}
+
+// causeOf is the cause that a trace gives for a change.
+func causeOf(c *engine.Change) string {
+	if c.Kind == engine.HostReturned || c.Kind == engine.HostUndegraded {
+		return ""
+	}
+	return c.Type.String()
 }
 
 // change ticks off what the state decided, too.
 func (a *acceptor) change(st *state, c *trace.Change) bool {
 	for i, u := range st.untold {
-		if st.traceOf[u.Host] != c.Host || changeNames[u.Kind] != c.Event || u.Kind != engine.HostReturned && u.Type.String() != c.Cause {
+		if st.traceOf[u.Host] != c.Host || changeNames[u.Kind] != c.Event || causeOf(&u) != c.Cause {
 			continue
 		}
 		if d := trace.Sec(u.At) - c.At; d > a.slack || d < -a.slack {
@@ -651,7 +687,7 @@ func (a *acceptor) quiet(states []*state, at trace.Sec, l *line) *result.Diverge
 	}
 	var last *state
 	for _, st := range states {
-		for _, x := range advance(st, at-2*a.slack) {
+		for _, x := range a.advance(st, at-2*a.slack) {
 			if !a.overdue(x, at) {
 				return nil
 			}
@@ -687,7 +723,7 @@ func (a *acceptor) hostName(h int32) string {
 // divergence says what the states permitted instead.
 func (a *acceptor) divergence(states []*state, m moment) *result.Divergence {
 	d := &result.Divergence{At: m.at.Seconds()}
-	st := advance(states[0], m.at)[0]
+	st := a.advance(states[0], m.at)[0]
 	switch {
 	case m.pick != nil:
 		d.Decision = fmt.Sprintf("host of request %d, attempt %d", m.pick.Request, m.pick.N)

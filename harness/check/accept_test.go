@@ -42,6 +42,56 @@ func TestAcceptPermitsTheModel(t *testing.T) {
 	}
 }
 
+// The same where hosts are compared at the ticks, where only some detections are
+// enforced, and where ejections have a jitter: all that is chance there is decided
+// by what was observed.
+func TestAcceptPermitsComparedHosts(t *testing.T) {
+	undecided, all, found := 0, 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		o := shapes().Draw(t, "shape")
+		o.every, o.duration = max(o.every/4, 10*time.Millisecond), 10*time.Second
+		some := rapid.SampledFrom([]uint32{0, 50, 100})
+		od := xds.DefaultOutlierDetection()
+		od.SuccessRateMinimumHosts = rapid.Uint32Range(1, 3).Draw(t, "success rate hosts")
+		od.SuccessRateRequestVolume = rapid.Uint32Range(1, 10).Draw(t, "success rate volume")
+		od.SuccessRateStdevFactor = rapid.Uint32Range(200, 1500).Draw(t, "stdev factor")
+		od.EnforcingSuccessRate = some.Draw(t, "enforcing success rate")
+		od.FailurePercentageMinimumHosts = rapid.Uint32Range(1, 3).Draw(t, "failure percentage hosts")
+		od.FailurePercentageRequestVolume = rapid.Uint32Range(1, 10).Draw(t, "failure percentage volume")
+		od.FailurePercentageThreshold = rapid.Uint32Range(1, 100).Draw(t, "failure percentage")
+		od.EnforcingFailurePercentage = some.Draw(t, "enforcing failure percentage")
+		od.MaxEjectionTimeJitter = rapid.SampledFrom([]time.Duration{0, 3 * time.Second}).Draw(t, "jitter")
+		od.Consecutive5xx = rapid.SampledFrom([]uint32{0, 3}).Draw(t, "consecutive")
+		o.outlier = func(to *xds.OutlierDetection) {
+			od.Interval, od.BaseEjectionTime, od.MaxEjectionPercent = to.Interval, to.BaseEjectionTime, to.MaxEjectionPercent
+			*to = od
+		}
+		s := o.schedule()
+		for _, delays := range []engine.Delays{{}, engine.DefaultDelays} {
+			tr := engine.PlayWith(s, delays)
+			d, why := check.Accept(s, tr)
+			if d != nil {
+				steps, _ := json.Marshal(s.Steps)
+				t.Fatalf("steps %s\ndelays %v: at %v: %s: permitted %s, observed %s\n%s", steps, delays, d.At, d.Decision, d.Permitted, d.Observed, history(tr, d.At))
+			}
+			all++
+			if why != "" {
+				undecided++
+			}
+			if slices.ContainsFunc(tr.Changes, func(c trace.Change) bool { return strings.HasSuffix(c.Cause, "_rate") && c.Event == trace.Ejected }) {
+				found++
+			}
+		}
+	})
+	t.Logf("%d of %d undecided, in %d a success rate ejected", undecided, all, found)
+	if undecided*4 > all {
+		t.Errorf("%d of %d traces are undecided; Accept should decide most", undecided, all)
+	}
+	if found*20 < all {
+		t.Errorf("in %d of %d traces a success rate ejected; the drills show too little", found, all)
+	}
+}
+
 // The first pick from a shorter list may be a retry's that was rejected: the
 // counter is then one further than the host that was observed says.
 func TestAcceptCountsARejectedPickFromANewList(t *testing.T) {

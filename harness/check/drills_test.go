@@ -31,6 +31,7 @@ type shape struct {
 	steps      []schedule.Step
 	limits     xds.CircuitBreakers
 	keepAlive  bool
+	outlier    func(*xds.OutlierDetection) // what else it says; nil: nothing
 }
 
 func unlimited() xds.CircuitBreakers {
@@ -61,6 +62,9 @@ func (o shape) schedule() *schedule.Schedule {
 	}
 	od := xds.DefaultOutlierDetection()
 	od.Consecutive5xx, od.Interval, od.BaseEjectionTime, od.MaxEjectionPercent, od.EnforcingSuccessRate = o.threshold, o.interval, o.base, o.percent, 0
+	if o.outlier != nil {
+		o.outlier(&od)
+	}
 	c := xds.Cluster{
 		Name: clusterName, Type: xds.StrictDNS, LBPolicy: o.policy, ConnectTimeout: time.Second, OverprovisioningFactor: 140,
 		UpdateMergeWindow: o.merge, OutlierDetection: &od, CircuitBreakers: o.limits,

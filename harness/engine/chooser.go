@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/faildrill/faildrill/harness/engine/priority"
+import (
+	"github.com/faildrill/faildrill/harness/engine/outlier"
+	"github.com/faildrill/faildrill/harness/engine/priority"
+)
 
 // Draw names what chance decides. Each has a stream of numbers of its own, so
 // that a drill that gains one kind of draw does not change the others.
@@ -28,10 +31,13 @@ func (d Draw) String() string { return drawNames[d] }
 // Question is one choice, with what the options mean.
 type Question struct {
 	Draw  Draw
-	N     uint64          // the answer is below N
-	Hosts []int32         // DrawHost, DrawReturn, DrawOutlier: the host behind each answer
-	At    int64           // DrawOutlier: when
-	Loads *priority.Loads // DrawLevel: what the answer + 1 is looked up in
+	N     uint64  // the answer is below N
+	Hosts []int32 // DrawHost, DrawReturn, DrawOutlier: the host behind each answer
+
+	// DrawOutlier: when, and which detector ejects.
+	At       int64
+	Detector outlier.Type
+	Loads    *priority.Loads // DrawLevel: what the answer + 1 is looked up in
 }
 
 // Guide answers questions from an observation instead of by chance. It returns

@@ -330,8 +330,8 @@ func (l luck) FirstReturn(hosts []int32) int {
 	return int(l.ch.Observed(Question{Draw: DrawReturn, N: uint64(len(hosts)), Hosts: hosts}, 0))
 }
 
-func (l luck) FirstOutlier(hosts []int32) int {
-	return int(l.ch.Next(Question{Draw: DrawOutlier, N: uint64(len(hosts)), Hosts: hosts, At: l.at}))
+func (l luck) FirstOutlier(t outlier.Type, hosts []int32) int {
+	return int(l.ch.Next(Question{Draw: DrawOutlier, N: uint64(len(hosts)), Hosts: hosts, At: l.at, Detector: t}))
 }
 
 // healthChanged rebuilds every priority. Each is delivered to the workers now,

@@ -83,8 +83,8 @@ type Chance interface {
 	Early() bool
 	// FirstReturn is the index of the host that the tick comes to first.
 	FirstReturn(hosts []int32) int
-	// FirstOutlier is the index of the host that is ejected first.
-	FirstOutlier(hosts []int32) int
+	// FirstOutlier is the index of the host that the detector ejects first.
+	FirstOutlier(t Type, hosts []int32) int
 }
 
 // Host is all that outlier detection knows of one host. The zero value is a new

@@ -33,7 +33,7 @@ func (d *dice) Jitter(n uint64) uint64 {
 
 func (d *dice) FirstReturn(hosts []int32) int { return d.of(hosts) }
 
-func (d *dice) FirstOutlier(hosts []int32) int {
+func (d *dice) FirstOutlier(_ Type, hosts []int32) int {
 	d.asked = append(d.asked, slices.Clone(hosts))
 	return d.of(hosts)
 }

@@ -95,7 +95,7 @@ func (d *Detector) ejectOutliers(now int64, o outliers, t Type, chance Chance, t
 		// Who goes first matters to what the workers hear first; who goes next
 		// only when not all can.
 		if len(rest) > 1 && (i == 0 || scarce) && d.Allows() && d.enforcing(t) > 0 {
-			k := chance.FirstOutlier(hostsOf(rest))
+			k := chance.FirstOutlier(t, hostsOf(rest))
 			rest[0], rest[k] = rest[k], rest[0]
 		}
 		r := o.Rates
