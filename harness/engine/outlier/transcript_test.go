@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "write the transcripts anew")
 //	jitter goes on                              where it can be either; or is over
 //	first h3 h1                                 who returns, or is ejected, before others
 //	at 0.40 report h0 503 x2                    or connected, refused, timeout, degraded; ticks come first
+//	at 0.50 report h1..h4 200 x10               each of them
 //	at 11                                       ticks only
 func TestTranscripts(t *testing.T) {
 	files, _ := filepath.Glob("testdata/*.txt")
@@ -163,8 +164,14 @@ func (s *story) at(f []string) {
 		if len(f) > 5 {
 			times = s.number(f[5])
 		}
-		for range times {
-			s.report(now, int32(s.number(f[3])), f[4])
+		from, to, several := strings.Cut(f[3], "..")
+		if !several {
+			to = from
+		}
+		for h := s.number(from); h <= s.number(to); h++ {
+			for range times {
+				s.report(now, int32(h), f[4])
+			}
 		}
 	}
 	s.draw()
@@ -187,8 +194,11 @@ func (s *story) tick() {
 // told is an event of a tick in words.
 func told(e Event) string {
 	found := ""
-	if e.Type.AtTick() {
-		found = fmt.Sprintf(" by %s, %.4g %% of average %.4g, threshold %.4g", e.Type, e.Rates.Host, e.Rates.Average, e.Rates.Threshold)
+	switch e.Type {
+	case SuccessRate, LocalOriginSuccessRate:
+		found = fmt.Sprintf(" by %s, %.4g %%: average %.4g, threshold %.4g", e.Type, e.Rates.Host, e.Rates.Average, e.Rates.Threshold)
+	case FailurePercentage, LocalOriginFailurePercentage:
+		found = fmt.Sprintf(" by %s, %.4g %%", e.Type, e.Rates.Host)
 	}
 	return fmt.Sprintf("h%d ", e.Host) + verdicts[e.Verdict] + found
 }
