@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/engine/outlier"
 	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -29,10 +30,11 @@ import (
 //	at 5 fault dead east refuse                or status status=503, delay delay=1s, ...
 //	at 6 heal dead
 //	draw 4.5 6                                 the cluster's state at these instants
-//	play 20s                                   or play 20s summed
+//	play 20s                                   or play 20s summed, play 20s log
 //
 // Play writes what was decided, then the requests, runs of alike ones in a line,
-// or how many there were of each kind.
+// or how many there were of each kind; with log, Envoy's event log of a drill
+// that began at midnight.
 func TestDrills(t *testing.T) {
 	transcripts(t, "drill", func(t *testing.T, lines []string) string {
 		d := newDrill(t)
@@ -101,13 +103,19 @@ func (d *drill) do(f []string) string {
 			d.s.Observe = append(d.s.Observe, d.seconds(at))
 		}
 	case "play":
-		w, drawn := d.play(f[1])
+		w, drawn, log := d.play(f[1])
 		w.tr.Unpack()
 		told := requests(w.tr)
-		if len(f) > 2 {
-			told = summed(w.tr)
+		switch how := strings.Join(f[2:], " "); how {
+		case "":
+			log = ""
+		case "log":
+		case "summed":
+			told, log = summed(w.tr), ""
+		default:
+			d.Fatalf("unknown way to play %q", how)
 		}
-		return decisions(w.tr) + told + charges(w) + drawn
+		return decisions(w.tr) + told + charges(w) + log + drawn
 	default:
 		d.Fatalf("unknown command %q", f)
 	}
@@ -209,7 +217,7 @@ func (d *drill) config() []xds.Config {
 }
 
 // play is PlayWith with the state drawn at the instants of the schedule.
-func (d *drill) play(duration string) (w *world, drawn string) {
+func (d *drill) play(duration string) (w *world, drawn, log string) {
 	d.push()
 	n, err := time.ParseDuration(duration)
 	if err != nil {
@@ -218,10 +226,12 @@ func (d *drill) play(duration string) (w *world, drawn string) {
 	d.s.Duration = trace.Sec(n)
 	slices.SortStableFunc(d.s.Steps, func(a, b schedule.Step) int { return int(a.At - b.At) })
 	w = newWorld(&d.s, DefaultDelays)
+	w.origin = time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	w.log = func(l outlier.LogLine) { log += l.String() + "\n" }
 	w.play(func() {
 		drawn += drawTime(w.now) + "\n" + indent(w.proxies[0].clusters["c"].Draw())
 	})
-	return w, drawn
+	return w, drawn, log
 }
 
 // summed counts the requests that went alike.

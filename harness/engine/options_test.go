@@ -146,7 +146,17 @@ func setOutlier(t *testing.T, c *xds.Cluster, o options) {
 	take(t, o, "split", &od.SplitExternalLocalOriginErrors)
 	take(t, o, "interval", &od.Interval)
 	take(t, o, "base", &od.BaseEjectionTime)
+	take(t, o, "max", &od.MaxEjectionTime)
+	take(t, o, "jitter", &od.MaxEjectionTimeJitter)
 	take(t, o, "max_percent", &od.MaxEjectionPercent)
+	take(t, o, "always_eject_one", &od.AlwaysEjectOneHost)
+	take(t, o, "enforcing_5xx", &od.EnforcingConsecutive5xx)
+	take(t, o, "success_rate_volume", &od.SuccessRateRequestVolume)
+	take(t, o, "enforcing_success_rate", &od.EnforcingSuccessRate)
+	take(t, o, "failure_volume", &od.FailurePercentageRequestVolume)
+	take(t, o, "failure_threshold", &od.FailurePercentageThreshold)
+	take(t, o, "enforcing_failure", &od.EnforcingFailurePercentage)
+	take(t, o, "degraded", &od.DetectDegradedHosts)
 	none(t, o)
 	c.OutlierDetection = &od
 }
