@@ -48,3 +48,14 @@ func TestRuleLocalityScheduler(t *testing.T) {
 		t.Errorf("first picks: of 200 clusters %v, after 200 updates %v; want about 50 and 150", clusters, updates)
 	}
 }
+
+// A detection is enforced when a number below 100 is below the percentage: 0 to 49
+// of 50 are, and 50 is not (4.1).
+func TestRuleEnforcing(t *testing.T) {
+	for sample, want := range map[uint64]bool{0: true, 49: true, 50: false, 99: false} {
+		ch := NewChooser(1).Guided(wanted{DrawSample, sample})
+		if got := (luck{&ch, 0}).Enforce(50); got != want {
+			t.Errorf("sample %d of 50 %%: enforced %v, want %v", sample, got, want)
+		}
+	}
+}

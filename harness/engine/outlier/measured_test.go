@@ -325,3 +325,43 @@ func TestX71SharedJitter(t *testing.T) {
 		t.Errorf("only %d different ticks in 500 runs; the jitter does not vary", len(seen))
 	}
 }
+
+// A host that is ejected at the tick at which its multiplier would decay keeps it:
+// the rates come first (4.7).
+func TestRuleTickOrder(t *testing.T) {
+	d := probe(1, func(c *xds.OutlierDetection) {
+		c.Consecutive5xx, c.Interval, c.BaseEjectionTime, c.EnforcingFailurePercentage = 1, time.Second, time.Second, 100
+		c.FailurePercentageMinimumHosts, c.FailurePercentageRequestVolume, c.SuccessRateMinimumHosts = 1, 2, 100
+	})
+	answers(d, 0, 0, 500)
+	d.OnInterval(&dice{}, quiet) // returns
+	d.OnInterval(&dice{}, quiet) // too early to decay
+	d.Report(0, RequestFailed, 500)
+	d.Report(0, RequestFailed, 500)
+	d.OnInterval(&dice{}, quiet)
+	if h := d.Host(0); !h.Ejected || h.Multiplier != 2 {
+		t.Errorf("ejected %v with the multiplier %d, want 2", h.Ejected, h.Multiplier)
+	}
+}
+
+// A degradation draws a jitter of its own: that of the ejection before it, which
+// is over, does not hold (4.11, X71).
+func TestRuleSharedJitter(t *testing.T) {
+	d := probe(1, func(c *xds.OutlierDetection) {
+		c.DetectDegradedHosts, c.Interval, c.BaseEjectionTime, c.MaxEjectionTimeJitter = true, time.Second, time.Second, 3*time.Second
+	})
+	chance := &dice{} // no jitter
+	answers(d, 0, 0, 500)
+	d.OnInterval(chance, quiet)
+	if d.Host(0).Ejected {
+		t.Fatal("still out after the base time")
+	}
+	results(d, int64(1500*time.Millisecond), 0, RequestDegraded, 200)
+	chance.jitter = func(n uint64) uint64 { return n - 1 } // as much as can be
+	for d.Host(0).Degraded {
+		d.OnInterval(chance, quiet)
+	}
+	if at := time.Duration(d.Host(0).LastUndegraded); at != 6*time.Second {
+		t.Errorf("degraded at 1.5 s for 1 s and a jitter of 3 s: until %v, want 6 s", at)
+	}
+}
