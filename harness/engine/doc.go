@@ -21,14 +21,16 @@
 //     every counter, ejections, refusals, the tick of a return, round robin after
 //     its first pick;
 //   - either: whether the back-off multiplier decays at the first or the second
-//     tick after a return; what a pick within the two thread hops of a health
-//     change has seen; which of several events of one instant comes first; which
-//     of several hosts that return in one tick the workers hear of at once;
+//     tick after a return; which of several outliers a tick ejects when not all may
+//     go; what a pick within the two thread hops of a health change has seen; which
+//     of several events of one instant comes first; which of several hosts that
+//     return in one tick the workers hear of at once;
 //   - chance: the priority under a split load, the locality, random and least
-//     request, back-off jitter, enforcing percentages between 0 and 100.
+//     request, the jitter of retries and of ejections, enforcing percentages
+//     between 0 and 100.
 //
 // The rules that it follows, and where Envoy has them, are in rules.go.
 //
-// It leaves out active health checks, success-rate detection, ring hash and
-// maglev, HTTP/2 pools, and DNS that changes during a drill.
+// It leaves out active health checks, ring hash and maglev, HTTP/2 pools, and DNS
+// that changes during a drill.
 package engine
