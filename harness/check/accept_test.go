@@ -142,6 +142,43 @@ func play(o shape) (*schedule.Schedule, *trace.Trace) {
 	return s, engine.PlayWith(s, engine.Delays{})
 }
 
+// equals is a shape in which two of four hosts are equally bad, and one may go.
+func equals() shape {
+	o := recipe()
+	o.priorities, o.policy, o.percent, o.retries, o.threshold, o.every = []uint32{0, 0, 0, 0}, xds.RoundRobin, 25, 0, 0, 50*time.Millisecond
+	o.steps = []schedule.Step{
+		fault(250*time.Millisecond, 0, schedule.Fault{Behaviour: schedule.Status, Status: 500}),
+		fault(250*time.Millisecond, 1, schedule.Fault{Behaviour: schedule.Status, Status: 500}),
+	}
+	o.outlier = func(od *xds.OutlierDetection) {
+		od.EnforcingSuccessRate, od.SuccessRateMinimumHosts, od.SuccessRateRequestVolume, od.SuccessRateStdevFactor = 100, 3, 5, 500
+		od.FailurePercentageMinimumHosts = 100
+	}
+	return o
+}
+
+// Whoever of two equal outliers went, the model permits it.
+func TestAcceptPermitsEitherOutlier(t *testing.T) {
+	gone := map[int32]bool{}
+	for seed := range uint64(8) {
+		o := equals()
+		o.seed = seed
+		s, tr := play(o)
+		i := slices.IndexFunc(tr.Changes, func(c trace.Change) bool { return c.Event == trace.Ejected })
+		if i < 0 {
+			t.Fatal("nobody was ejected")
+		}
+		gone[tr.Changes[i].Host] = true
+		s.Seed = 1 // the observation decides, not the seed
+		if d, why := check.Accept(s, tr); d != nil || why != "" {
+			t.Errorf("seed %d: %+v %s", seed, d, why)
+		}
+	}
+	if !gone[0] || !gone[1] {
+		t.Errorf("ejected first: %v, want h0 in some runs and h1 in others", gone)
+	}
+}
+
 func TestAcceptNamesWhatIsNotPermitted(t *testing.T) {
 	three := recipe()
 	three.priorities = []uint32{0, 0, 0}
@@ -192,6 +229,25 @@ func TestAcceptNamesWhatIsNotPermitted(t *testing.T) {
 			"another detector", recipe(),
 			func(tr *trace.Trace) { tr.Changes[0].Cause = "consecutive_gateway_failure" },
 			"ejected consecutive_gateway_failure",
+		},
+		{
+			"an outlier that is none", equals(),
+			func(tr *trace.Trace) {
+				for i := range tr.Changes {
+					if tr.Changes[i].Cause == "success_rate" && tr.Changes[i].Event == trace.Ejected {
+						tr.Changes[i].Host = 3
+					}
+				}
+			},
+			"ejected success_rate",
+		},
+		{
+			"two equal outliers where one may go", equals(),
+			func(tr *trace.Trace) {
+				i := slices.IndexFunc(tr.Changes, func(c trace.Change) bool { return c.Cause == "success_rate" && c.Event == trace.OverflowEvent })
+				tr.Changes[i].Event = trace.Ejected
+			},
+			"ejected success_rate",
 		},
 		{
 			"an ejection over the cap", beyondCap(three),
