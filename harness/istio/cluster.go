@@ -74,13 +74,14 @@ func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryTyp
 		CircuitBreakers:        circuitBreakers(p.connectionPool),
 		TLS:                    tlsMode(p.tls),
 	}
+	c.SlowStart = t.slowStart(p.loadBalancer, c.LBPolicy)
 	set := t.effectiveLocality(s, p.loadBalancer, p.loadBalancerAt)
 	c.LocalityWeighted = t.localityWeighted(set, c.OutlierDetection != nil)
 
 	var groups []group
 	switch {
 	case kind == xds.OriginalDst || passthrough(p.loadBalancer):
-		c.Type, c.LBPolicy = xds.OriginalDst, xds.ClusterProvided
+		c.Type, c.LBPolicy, c.SlowStart = xds.OriginalDst, xds.ClusterProvided, nil
 	default:
 		groups = t.applyLocality(groupByLocality(instances), set, c.OutlierDetection != nil, kind, name)
 		if kind != xds.EDS {

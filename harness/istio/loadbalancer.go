@@ -32,6 +32,31 @@ func (t *translator) lbPolicy(lb *networking.LoadBalancerSettings) xds.LBPolicy 
 	return xds.RoundRobin
 }
 
+// slowStart maps the warm-up, which only the two balancers that schedule know; a
+// cluster that hashes has none.
+// Rule: RuleWarmup, cluster_traffic_policy.go: applyRoundRobinLoadBalancer, applyLeastRequestLoadBalancer, setWarmup.
+// Rule: RuleWarmupDuration: warmupDurationSecs counts where warmup is unset.
+func (t *translator) slowStart(lb *networking.LoadBalancerSettings, p xds.LBPolicy) *xds.SlowStart {
+	if p != xds.RoundRobin && p != xds.LeastRequest {
+		return nil
+	}
+	if w := lb.GetWarmup(); w != nil && t.v.has(RuleWarmup) {
+		s := xds.DefaultSlowStart(w.Duration.AsDuration())
+		if w.Aggression != nil {
+			s.Aggression = w.Aggression.Value
+		}
+		if w.MinimumPercent != nil {
+			s.MinWeightPercent = w.MinimumPercent.Value
+		}
+		return &s
+	}
+	if d := lb.GetWarmupDurationSecs(); d != nil && t.v.has(RuleWarmupDuration) {
+		s := xds.DefaultSlowStart(d.AsDuration())
+		return &s
+	}
+	return nil
+}
+
 // leastConn is the deprecated LEAST_CONN, an old name of LEAST_REQUEST.
 const leastConn networking.LoadBalancerSettings_SimpleLB = 1
 

@@ -211,8 +211,11 @@ var fields = map[string]field{
 	"LoadBalancerSettings.consistent_hash":       decides("hash keys and tables are not modelled"),
 	"LoadBalancerSettings.locality_lb_setting":   {},
 	"LoadBalancerSettings.zone_aware_lb_setting": decides("zone-aware routing replaces locality priorities"),
-	"LoadBalancerSettings.warmup_duration_secs":  decides("new hosts get less traffic at first"),
-	"LoadBalancerSettings.warmup":                decides("new hosts get less traffic at first"),
+	"LoadBalancerSettings.warmup_duration_secs":  {},
+	"LoadBalancerSettings.warmup":                {},
+	"WarmupConfiguration.duration":               {},
+	"WarmupConfiguration.minimum_percent":        {},
+	"WarmupConfiguration.aggression":             {},
 
 	"LocalityLoadBalancerSetting.distribute":        {},
 	"LocalityLoadBalancerSetting.failover":          {},

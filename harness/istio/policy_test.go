@@ -148,6 +148,43 @@ func TestLoadBalancer(t *testing.T) {
 	}
 }
 
+// Warm-up becomes slow start in the two balancers that schedule; warmup beats the
+// older warmupDurationSecs (istio-semantics 3.1).
+func TestWarmup(t *testing.T) {
+	slow := func(window time.Duration, aggression, percent float64) *xds.SlowStart {
+		return &xds.SlowStart{Window: window, Aggression: aggression, MinWeightPercent: percent}
+	}
+	for _, c := range []struct {
+		profile, block string
+		want           *xds.SlowStart
+	}{
+		{"1.31", "simple: ROUND_ROBIN", nil},
+		{"1.31", "simple: ROUND_ROBIN, warmup: {duration: 1m}", slow(time.Minute, 1, 10)},
+		{"1.31", "warmup: {duration: 1m}", slow(time.Minute, 1, 10)},
+		{"1.31", "simple: LEAST_CONN, warmup: {duration: 5s, minimumPercent: 0, aggression: 2.5}", slow(5*time.Second, 2.5, 0)},
+		{"1.31", "simple: LEAST_REQUEST, warmup: {duration: 5s, minimumPercent: 30}, warmupDurationSecs: 9s", slow(5*time.Second, 1, 30)},
+		{"1.31", "simple: ROUND_ROBIN, warmupDurationSecs: 9s", slow(9*time.Second, 1, 10)},
+		{"1.31", "simple: RANDOM, warmup: {duration: 1m}", nil},
+		{"1.31", "simple: PASSTHROUGH, warmup: {duration: 1m}", nil},
+		{"1.31", "consistentHash: {useSourceIp: true}, warmup: {duration: 1m}", nil},
+		{"1.24", "warmup: {duration: 1m}", slow(time.Minute, 1, 10)},
+		{"1.23", "warmup: {duration: 1m}", nil},
+		{"1.23", "warmup: {duration: 1m}, warmupDurationSecs: 9s", slow(9*time.Second, 1, 10)},
+		{"1.14", "simple: ROUND_ROBIN, warmupDurationSecs: 9s", slow(9*time.Second, 1, 10)},
+		{"1.13", "simple: ROUND_ROBIN, warmupDurationSecs: 9s", nil},
+	} {
+		tr := translate(t, c.profile, ruleYAML("d", "loadBalancer: {"+c.block+"}"))
+		if d := cmp.Diff(c.want, cluster(t, tr, "outbound|80||svc.com").SlowStart); d != "" {
+			t.Errorf("%s {%s} (-want +got)\n%s", c.profile, c.block, d)
+		}
+		for _, n := range tr.NotModelled {
+			if strings.Contains(n.Field, "warmup") {
+				t.Errorf("%s {%s}: %s", c.profile, c.block, n)
+			}
+		}
+	}
+}
+
 func TestConnectionPool(t *testing.T) {
 	u := xds.Unlimited
 	for _, c := range []struct {

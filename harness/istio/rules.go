@@ -56,6 +56,8 @@ const (
 	RulePanicOff            RuleID = "istio/panic-off"
 	RuleLoadBalancer        RuleID = "istio/load-balancer"
 	RuleDefaultLeastRequest RuleID = "istio/default-least-request"
+	RuleWarmup              RuleID = "istio/warmup"
+	RuleWarmupDuration      RuleID = "istio/warmup-duration"
 	RulePassthrough         RuleID = "istio/passthrough"
 	RuleConnectTimeout      RuleID = "istio/connect-timeout"
 	RuleCircuitBreakers     RuleID = "istio/circuit-breakers"
@@ -89,7 +91,7 @@ func Rules() []RuleID {
 		RuleRuleNamespaces, RuleMostSpecificHost, RuleMergeRules, RuleMergeSameExport, RuleWorkloadSelector,
 		RulePortLevel, RuleSubsetPolicy, RuleSubsetLabels,
 		RuleOutlierDetection, RulePanicThreshold, RulePanicOff, RuleLoadBalancer, RuleDefaultLeastRequest,
-		RulePassthrough, RuleConnectTimeout, RuleCircuitBreakers, RuleTLSMode,
+		RuleWarmup, RuleWarmupDuration, RulePassthrough, RuleConnectTimeout, RuleCircuitBreakers, RuleTLSMode,
 		RuleVirtualHosts, RuleAbsoluteDomain, RuleRouteOrder, RuleRouteMatch, RuleRouteDestination, RuleRouteTimeout,
 		RuleDefaultRetries, RuleRetries, RuleNo503Retry, RuleRetryHashKeepsHost, RuleRetryIgnorePreviousHosts, RuleRetryBackoff,
 	}

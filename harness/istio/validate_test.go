@@ -130,7 +130,7 @@ func TestNotModelled(t *testing.T) {
 	for _, c := range []struct{ doc, want string }{
 		{ruleYAML("x", "outlierDetection: {consecutiveErrors: 5}"), "spec.trafficPolicy.outlierDetection.consecutiveErrors"},
 		{ruleYAML("x", "loadBalancer: {consistentHash: {useSourceIp: true}}"), "+spec.trafficPolicy.loadBalancer.consistentHash"},
-		{ruleYAML("x", "loadBalancer: {simple: RANDOM, warmup: {duration: 1m}}"), "+spec.trafficPolicy.loadBalancer.warmup"},
+		{ruleYAML("x", "loadBalancer: {simple: RANDOM, warmup: {duration: 1m, minimumPercent: 5, aggression: 2}}"), ""},
 		{ruleYAML("x", "loadBalancer: {zoneAwareLbSetting: {enabled: true}}"), "+spec.trafficPolicy.loadBalancer.zoneAwareLbSetting"},
 		{ruleYAML("x", "connectionPool: {tcp: {tcpKeepalive: {probes: 3}}, http: {maxRequestsPerConnection: 10, maxRetries: 3}}"),
 			"spec.trafficPolicy.connectionPool.http.maxRequestsPerConnection spec.trafficPolicy.connectionPool.tcp.tcpKeepalive"},

@@ -44,8 +44,16 @@ type Cluster struct {
 	OverprovisioningFactor uint32 `json:"overprovisioningFactor"`
 	// HealthyPanicThreshold in percent, 0..100; 0 switches panic off.
 	HealthyPanicThreshold float64 `json:"healthyPanicThreshold"`
+	// WeightedPriorityHealth counts hosts by their weight where the availability of a priority is computed.
+	WeightedPriorityHealth bool `json:"weightedPriorityHealth,omitempty"`
 	// LocalityWeighted is set when common_lb_config has locality_weighted_lb_config.
 	LocalityWeighted bool `json:"localityWeighted,omitempty"`
+	// ZoneAware is common_lb_config's zone_aware_lb_config, with the local cluster; nil: no zone-aware routing.
+	ZoneAware *ZoneAware `json:"zoneAware,omitempty"`
+	// LeastRequest is what least_request_lb_config says; nil: its defaults.
+	LeastRequest *LeastRequestConfig `json:"leastRequest,omitempty"`
+	// SlowStart warms hosts up, for ROUND_ROBIN and LEAST_REQUEST only; nil: it does not.
+	SlowStart *SlowStart `json:"slowStart,omitempty"`
 	// UpdateMergeWindow delays health changes that follow another within it; 0 switches it off.
 	UpdateMergeWindow time.Duration `json:"updateMergeWindow"`
 
@@ -54,6 +62,61 @@ type Cluster struct {
 	DNS              *DNS              `json:"dns,omitempty"`
 	TLS              string            `json:"tls,omitempty"` // mode of the DestinationRule; "" is plain text
 }
+
+// LeastRequestConfig is config.cluster.v3.Cluster.LeastRequestLbConfig with its defaults written out.
+type LeastRequestConfig struct {
+	// ChoiceCount is how many hosts are drawn, with replacement; at least 2.
+	ChoiceCount uint32 `json:"choiceCount"`
+	// ActiveRequestBias is the power of active requests that a weight is divided by, where weights are unequal.
+	ActiveRequestBias float64 `json:"activeRequestBias"`
+	// FullScan looks at all hosts instead of drawing some (selection_method FULL_SCAN).
+	FullScan bool `json:"fullScan,omitempty"`
+}
+
+// DefaultLeastRequest is what an absent least_request_lb_config means to Envoy.
+func DefaultLeastRequest() LeastRequestConfig {
+	return LeastRequestConfig{ChoiceCount: 2, ActiveRequestBias: 1}
+}
+
+// SlowStart is config.cluster.v3.Cluster.SlowStartConfig with its defaults written out.
+type SlowStart struct {
+	Window time.Duration `json:"window"` // 0 switches it off
+	// Aggression bends the ramp: the weight grows with the time to the power of 1/aggression. 1 is a straight line.
+	Aggression float64 `json:"aggression"`
+	// MinWeightPercent is the least part of its weight that a host has, 0..100.
+	MinWeightPercent float64 `json:"minWeightPercent"`
+}
+
+// DefaultSlowStart is a slow_start_config with nothing but a window.
+func DefaultSlowStart(window time.Duration) SlowStart {
+	return SlowStart{Window: window, Aggression: 1, MinWeightPercent: 10}
+}
+
+// ZoneAware is config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig with its
+// defaults written out, and what the proxy knows of its own zone.
+type ZoneAware struct {
+	RoutingEnabled uint32 `json:"routingEnabled"` // percent of picks that may be routed by zone; 100 by default
+	MinClusterSize uint64 `json:"minClusterSize"` // healthy hosts below which no pick is; 6 by default
+	// FailTrafficOnPanic answers 503 instead of using unhealthy hosts.
+	FailTrafficOnPanic bool `json:"failTrafficOnPanic,omitempty"`
+	// ForceLocalityDirectRouting keeps everything in the own zone.
+	ForceLocalityDirectRouting bool `json:"forceLocalityDirectRouting,omitempty"`
+
+	// Own is the proxy's locality (node.locality).
+	Own Locality `json:"own"`
+	// Callers are the hosts of the local cluster (cluster_manager.local_cluster_name), by locality.
+	Callers []Callers `json:"callers"`
+}
+
+// Callers counts the proxies of one locality that share the traffic.
+type Callers struct {
+	Locality Locality `json:"locality"`
+	Hosts    int      `json:"hosts"`
+	Healthy  int      `json:"healthy"`
+}
+
+// DefaultZoneAware is an empty zone_aware_lb_config.
+func DefaultZoneAware() ZoneAware { return ZoneAware{RoutingEnabled: 100, MinClusterSize: 6} }
 
 // Locality is a region, zone and sub-zone; empty parts are absent.
 type Locality struct {
