@@ -181,11 +181,37 @@ type state struct {
 	c       *engine.Cluster
 	ch      engine.Chooser
 	untold  []engine.Change // decided, and not observed yet
+	kept    []keptBy        // of requests under a retry priority
 	traceOf []int32
 }
 
+// keptBy is what a request's retry priority keeps.
+type keptBy struct {
+	client, request int32
+	loads           engine.Kept
+}
+
 func (st *state) clone() *state {
-	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), traceOf: st.traceOf}
+	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), traceOf: st.traceOf}
+}
+
+func (k keptBy) same(o keptBy) bool {
+	return k.client == o.client && k.request == o.request && k.loads.Equal(o.loads)
+}
+
+// keptOf is what the request of an attempt keeps; its place in the state, which
+// only a request under a retry priority has.
+func (st *state) keptOf(at *trace.Attempt, p *xds.RetryPolicy) *engine.Kept {
+	if p == nil || p.PreviousPriorities == 0 {
+		return nil
+	}
+	for i := range st.kept {
+		if k := &st.kept[i]; k.client == at.Client && k.request == at.Request {
+			return &k.loads
+		}
+	}
+	st.kept = append(st.kept, keptBy{client: at.Client, request: at.Request})
+	return &st.kept[len(st.kept)-1].loads
 }
 
 func (st *state) tell(c engine.Change) {
@@ -455,6 +481,18 @@ func (g toward) Answer(q engine.Question) (uint64, bool) {
 		if i := slices.Index(q.Hosts, g.host); i >= 0 {
 			return uint64(i), true
 		}
+	case engine.DrawLocality:
+		return localityOf(q, g.host)
+	}
+	return 0, false
+}
+
+// localityOf is the locality that has the host.
+func localityOf(q engine.Question, host int32) (uint64, bool) {
+	for i, hosts := range q.Groups {
+		if slices.Contains(hosts, host) {
+			return uint64(i), true
+		}
 	}
 	return 0, false
 }
@@ -479,7 +517,7 @@ func (a *acceptor) pick(st *state, at *trace.Attempt) []*state {
 		scripts = scripts[1:]
 		x := st.clone()
 		ch := x.ch.Guided(g)
-		got := x.c.Pick(tried, policy, &ch)
+		got := x.c.PickAgain(tried, policy, x.keptOf(at, policy), &ch)
 		x.ch = ch.Guided(nil)
 		if got == h {
 			if at.Result != trace.Overflow {
@@ -510,8 +548,24 @@ func (g *way) Answer(q engine.Question) (uint64, bool) {
 		return g.levelOf(q)
 	case engine.DrawHost:
 		return g.hostOf(q)
+	case engine.DrawLocality:
+		return g.localityOf(q)
 	}
 	return 0, false
+}
+
+// localityOf leads to the locality of the host, or of one that is rejected.
+func (g *way) localityOf(q engine.Question) (uint64, bool) {
+	own, ok := localityOf(q, g.host)
+	at := g.next(int(own))
+	var others []int
+	for _, h := range g.rejected {
+		if i, in := localityOf(q, h); in && int(i) != at && !slices.Contains(others, int(i)) {
+			others = append(others, int(i))
+		}
+	}
+	g.note(at, others)
+	return uint64(at), ok || len(g.went) <= len(g.fall)
 }
 
 func (g *way) levelOf(q engine.Question) (uint64, bool) {
@@ -781,7 +835,7 @@ func distinct(states []*state) []*state {
 	var out []*state
 	for _, st := range states {
 		same := slices.ContainsFunc(out, func(o *state) bool {
-			return slices.Equal(o.untold, st.untold) && o.c.Same(st.c)
+			return slices.Equal(o.untold, st.untold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && o.c.Same(st.c)
 		})
 		if !same {
 			out = append(out, st)

@@ -16,22 +16,26 @@ const clusterName = "outbound|80||mydb.com"
 
 // shape is a small drill: what a random one varies.
 type shape struct {
-	profile    string
-	priorities []uint32 // of each upstream
-	policy     xds.LBPolicy
-	threshold  uint32
-	percent    uint32
-	interval   time.Duration
-	base       time.Duration
-	merge      time.Duration
-	retries    uint32
-	every      time.Duration
-	duration   time.Duration
-	seed       uint64
-	steps      []schedule.Step
-	limits     xds.CircuitBreakers
-	keepAlive  bool
-	outlier    func(*xds.OutlierDetection) // what else it says; nil: nothing
+	profile       string
+	priorities    []uint32 // of each upstream
+	policy        xds.LBPolicy
+	threshold     uint32
+	percent       uint32
+	interval      time.Duration
+	base          time.Duration
+	merge         time.Duration
+	retries       uint32
+	every         time.Duration
+	duration      time.Duration
+	seed          uint64
+	steps         []schedule.Step
+	limits        xds.CircuitBreakers
+	keepAlive     bool
+	weights       []uint32 // of the upstreams in turn; none: 1
+	localities    []uint32 // weights of the localities of a priority, whose upstreams are in them in turn; none: one locality, not weighted
+	slowStart     time.Duration
+	priorityRetry uint32                      // update frequency of the retry priority
+	outlier       func(*xds.OutlierDetection) // what else it says; nil: nothing
 }
 
 func unlimited() xds.CircuitBreakers {
@@ -83,16 +87,29 @@ func (o shape) schedule() *schedule.Schedule {
 			Name: name, Address: name + ".example", IPs: []netip.Addr{netip.AddrFrom4([4]byte{198, 18, byte(i), 1})}, Ports: []uint32{80},
 			Latency: trace.Sec(time.Millisecond),
 		})
-		c.Localities = append(c.Localities, xds.LocalityEndpoints{
+		l := xds.LocalityEndpoints{
 			Locality: xds.Locality{Region: fmt.Sprintf("region-%d", prio)}, Priority: prio, Weight: 1,
 			Endpoints: []xds.Endpoint{{Address: name + ".example", Port: 80, Weight: 1}},
-		})
+		}
+		if n := len(o.weights); n > 0 {
+			l.Endpoints[0].Weight = o.weights[i%n]
+		}
+		if n := len(o.localities); n > 0 {
+			c.LocalityWeighted = true
+			l.Locality.Zone, l.Weight = fmt.Sprintf("zone-%d", i%n), o.localities[i%n]
+		}
+		c.Localities = append(c.Localities, l)
+	}
+	if o.slowStart > 0 {
+		slow := xds.DefaultSlowStart(o.slowStart)
+		c.SlowStart = &slow
 	}
 	r := xds.Route{Cluster: clusterName, Timeout: 3 * time.Second}
 	if o.retries > 0 {
 		r.Retry = &xds.RetryPolicy{
 			RetryOn: []string{"connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes"}, RetriableStatusCodes: []uint32{503},
 			NumRetries: o.retries, BackOffBase: 25 * time.Millisecond, BackOffMax: 250 * time.Millisecond, PreviousHosts: true, HostSelectionMaxAttempts: 5,
+			PreviousPriorities: o.priorityRetry,
 		}
 	}
 	s.Configs = [][]xds.Config{{{
@@ -123,6 +140,18 @@ func shapes() *rapid.Generator[shape] {
 			seed:      rapid.Uint64().Draw(t, "seed"),
 			limits:    unlimited(),
 			keepAlive: rapid.Bool().Draw(t, "keep alive"),
+		}
+		if rapid.IntRange(0, 3).Draw(t, "weighted") == 0 {
+			o.weights = []uint32{1, 3, 2}
+		}
+		if rapid.IntRange(0, 3).Draw(t, "locality weighted") == 0 {
+			o.localities = []uint32{2, 1}
+		}
+		if rapid.IntRange(0, 3).Draw(t, "slow start") == 0 {
+			o.slowStart = ms("warming up", 500, 10_000)
+		}
+		if rapid.IntRange(0, 3).Draw(t, "retry priority") == 0 {
+			o.priorityRetry = rapid.Uint32Range(1, 2).Draw(t, "every")
 		}
 		n := rapid.IntRange(2, 4).Draw(t, "upstreams")
 		levels := rapid.IntRange(1, 2).Draw(t, "levels")

@@ -11,23 +11,25 @@ import (
 )
 
 // BenchmarkAtOnce is one simulated request whose outcome lands at once: arrival,
-// priority, locality, host, outcome, outlier counters and its record.
+// priority, locality, host, outcome, outlier counters and its record. WEIGHTED is
+// round robin over hosts that weigh 1 to 7, which are scheduled.
 func BenchmarkAtOnce(b *testing.B) {
-	for _, policy := range []xds.LBPolicy{xds.RoundRobin, xds.LeastRequest, xds.Random} {
-		for _, n := range []int{2, 10, 10000} {
-			b.Run(string(policy)+"/"+strconv.Itoa(n), func(b *testing.B) { atOnce(b, policy, n) })
+	for _, n := range []int{2, 10, 10000} {
+		for _, policy := range []xds.LBPolicy{xds.RoundRobin, xds.LeastRequest, xds.Random} {
+			b.Run(string(policy)+"/"+strconv.Itoa(n), func(b *testing.B) { atOnce(b, policy, n, 1) })
 		}
+		b.Run("WEIGHTED/"+strconv.Itoa(n), func(b *testing.B) { atOnce(b, xds.RoundRobin, n, 7) })
 	}
 }
 
-func atOnce(b *testing.B, policy xds.LBPolicy, n int) {
+func atOnce(b *testing.B, policy xds.LBPolicy, n, weights int) {
 	od := xds.DefaultOutlierDetection()
 	cfg := &xds.Cluster{
 		Name: "bench", Type: xds.EDS, LBPolicy: policy, OverprovisioningFactor: 140, UpdateMergeWindow: time.Second, OutlierDetection: &od,
 	}
 	hosts := make([]Host, n)
 	for i := range hosts {
-		hosts[i] = Host{Address: "10.0.0.1:" + strconv.Itoa(i), Weight: 1}
+		hosts[i] = Host{Address: "10.0.0.1:" + strconv.Itoa(i), Weight: uint32(1 + i%weights)}
 	}
 	ch := NewChooser(1)
 	c := NewCluster(cfg, xds.Rules{}, hosts, Delays{}, 0, &ch)

@@ -11,20 +11,21 @@ type Draw uint8
 
 // The draws.
 const (
-	DrawSeed    Draw = iota // where a cluster's round robin starts
-	DrawLevel               // which priority, by load
-	DrawHost                // which host of a list
-	DrawSample              // whether a detection is enforced
-	DrawDecay               // whether the back-off decays at the first or the second tick
-	DrawBackOff             // the jitter of a retry's back-off
-	DrawFault               // which requests a fault meets, and its jitter
-	DrawReturn              // which of several hosts returns first at a tick
-	DrawOutlier             // which of several hosts a tick ejects first
-	DrawJitter              // how long the jitter of an ejection is
+	DrawSeed     Draw = iota // where a cluster's round robin starts
+	DrawLevel                // which priority, by load
+	DrawHost                 // which host of a list
+	DrawSample               // whether a detection is enforced
+	DrawDecay                // whether the back-off decays at the first or the second tick
+	DrawBackOff              // the jitter of a retry's back-off
+	DrawFault                // which requests a fault meets, and its jitter
+	DrawReturn               // which of several hosts returns first at a tick
+	DrawOutlier              // which of several hosts a tick ejects first
+	DrawJitter               // how long the jitter of an ejection is
+	DrawLocality             // which locality of a priority
 	draws
 )
 
-var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter"}
+var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter", "locality"}
 
 func (d Draw) String() string { return drawNames[d] }
 
@@ -38,6 +39,7 @@ type Question struct {
 	At       int64
 	Detector outlier.Type
 	Loads    *priority.Loads // DrawLevel: what the answer + 1 is looked up in
+	Groups   [][]int32       // DrawLocality: the hosts behind each answer; none: it cannot be the answer
 }
 
 // Guide answers questions from an observation instead of by chance. It returns
@@ -99,6 +101,22 @@ func (c *Chooser) Observed(q Question, otherwise uint64) uint64 {
 		}
 	}
 	return otherwise
+}
+
+// level draws what a priority is looked up by, below 100.
+func (c *Chooser) level(l *priority.Loads) uint64 {
+	if c.guide != nil {
+		return c.Next(Question{Draw: DrawLevel, N: 100, Loads: l})
+	}
+	return c.bits(DrawLevel) % 100
+}
+
+// host draws an index into a list of hosts.
+func (c *Chooser) host(hosts []int32) int {
+	if c.guide != nil {
+		return int(c.Next(Question{Draw: DrawHost, N: uint64(len(hosts)), Hosts: hosts}))
+	}
+	return int(c.bits(DrawHost) % uint64(len(hosts)))
 }
 
 // bits is splitmix64: a counter, mixed.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -17,12 +18,25 @@ func randomCluster(t *rapid.T, ch *Chooser) *Cluster {
 	cfg.LBPolicy = rapid.SampledFrom([]xds.LBPolicy{xds.RoundRobin, xds.LeastRequest, xds.Random}).Draw(t, "lb")
 	cfg.HealthyPanicThreshold = rapid.SampledFrom([]float64{0, 50}).Draw(t, "panic")
 	cfg.LocalityWeighted = rapid.Bool().Draw(t, "weighted")
+	if rapid.Bool().Draw(t, "slow start") {
+		slow := xds.DefaultSlowStart(2e9)
+		cfg.SlowStart = &slow
+	}
+	if rapid.Bool().Draw(t, "full scan") {
+		cfg.LeastRequest = &xds.LeastRequestConfig{FullScan: true, ActiveRequestBias: 2}
+	}
 	od := xds.DefaultOutlierDetection()
 	od.Consecutive5xx, od.MaxEjectionPercent, od.Interval, od.BaseEjectionTime = 2, 67, 1e9, 1e9
 	cfg.OutlierDetection = &od
 	a, b := xds.Locality{Region: "a"}, xds.Locality{Region: "b"}
 	cfg.Localities = []xds.LocalityEndpoints{{Locality: a, Weight: 1}, {Locality: b, Weight: 3}, {Locality: a, Priority: 1, Weight: 1}}
 	hosts := []Host{{Locality: a}, {Locality: a}, {Locality: b}, {Locality: a, Priority: 1}, {Locality: a, Priority: 1}}
+	if !cfg.LocalityWeighted && rapid.Bool().Draw(t, "zone-aware") {
+		zone := xds.DefaultZoneAware()
+		zone.MinClusterSize, zone.Own, zone.FailTrafficOnPanic = 1, b, rapid.Bool().Draw(t, "fail on panic")
+		zone.Callers = []xds.Callers{{Locality: a, Hosts: 2, Healthy: 2}, {Locality: b, Hosts: 2, Healthy: rapid.IntRange(0, 2).Draw(t, "healthy callers")}}
+		cfg.ZoneAware = &zone
+	}
 	heavy := rapid.Bool().Draw(t, "heavy")
 	for i := range hosts {
 		hosts[i].Weight = 1
@@ -74,6 +88,67 @@ func TestClusterClone(t *testing.T) {
 			}
 			if !c.Same(d) || c.Draw() != d.Draw() {
 				t.Fatalf("at %d they differ:\n%s\n%s", now, c.Draw(), d.Draw())
+			}
+		}
+	})
+}
+
+// seeing answers so that one host is picked, if it can be.
+type seeing struct {
+	host  int32
+	level int
+}
+
+func (g seeing) Answer(q Question) (uint64, bool) {
+	has := func(hosts []int32) bool { return slices.Contains(hosts, g.host) }
+	switch q.Draw {
+	case DrawLevel:
+		for r := range q.N {
+			if p, _ := q.Loads.Choose(uint32(r) + 1); p == g.level {
+				return r, true
+			}
+		}
+	case DrawLocality:
+		i := slices.IndexFunc(q.Groups, has)
+		return uint64(max(0, i)), i >= 0
+	case DrawHost:
+		i := slices.Index(q.Hosts, g.host)
+		return uint64(max(0, i)), i >= 0
+	}
+	return 0, false
+}
+
+// Whatever chance picks, an observation of it can be led to: each draw on the way
+// asks its guide.
+func TestGuideLeadsToWhatIsPicked(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ch := NewChooser(rapid.Uint64().Draw(t, "seed"))
+		c := randomCluster(t, &ch)
+		now := int64(0)
+		quiet := func(Change) {}
+		for range 60 {
+			now += rapid.Int64Range(0, 3e8).Draw(t, "wait")
+			c.Advance(now, &ch, quiet)
+			watching := c.Clone()
+			for p := range watching.workers.levels { // whoever watches has not seen where the counters stand
+				l := &watching.workers.levels[p]
+				for _, s := range []*source{&l.all, &l.healthy, &l.degraded} {
+					s.seeded, s.known = false, 0
+				}
+				for g := range l.groups {
+					l.groups[g].eligible[0].seeded, l.groups[g].eligible[0].known = false, 0
+				}
+			}
+			h := c.Pick(nil, nil, &ch)
+			if h == NoHost {
+				continue
+			}
+			guided := ch.Guided(seeing{h, int(c.hosts[h].Priority)})
+			if got := watching.Pick(nil, nil, &guided); got != h {
+				t.Fatalf("h%d was picked; led to it, the cluster picks h%d\n%s", h, got, c.Draw())
+			}
+			if rapid.Bool().Draw(t, "fails") {
+				c.Report(now, h, failing, 0, &ch, quiet)
 			}
 		}
 	})

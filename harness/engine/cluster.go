@@ -52,6 +52,7 @@ type Cluster struct {
 	posts    []post     // on their way to the main thread
 	updates  []delivery // on their way to the workers
 	due      int64      // the earliest of all that: when Advance has something to do
+	now      int64      // for picks that depend on it
 
 	active  []uint32
 	workers workers
@@ -114,7 +115,7 @@ type Change struct {
 
 // NewCluster constructs a cluster at an instant; its interval ticks count from there.
 func NewCluster(cfg *xds.Cluster, rules xds.Rules, hosts []Host, delays Delays, now int64, ch *Chooser) *Cluster {
-	c := &Cluster{cfg: cfg, rules: rules, hosts: hosts, delays: delays, active: make([]uint32, len(hosts))}
+	c := &Cluster{cfg: cfg, rules: rules, hosts: hosts, delays: delays, now: now, active: make([]uint32, len(hosts))}
 	n := 0
 	for _, h := range hosts {
 		n = max(n, int(h.Priority)+1)
@@ -219,11 +220,15 @@ func (c *Cluster) next() int64 {
 
 // Advance does everything that is due at or before now, in order of time.
 func (c *Cluster) Advance(now int64, ch *Chooser, tell func(Change)) {
+	c.now = now
 	for c.due <= now {
 		c.step(c.due, ch, tell)
 		c.due = c.next()
 	}
 }
+
+// At tells a cluster that has nothing due what time it is; Advance does so too.
+func (c *Cluster) At(now int64) { c.now = now }
 
 // step does one thing that is due at the instant: a snapshot reaches the
 // workers, a detection reaches the main thread, a merged update is delivered,
@@ -382,7 +387,7 @@ func (c *Cluster) mark(h int32) mark {
 }
 
 func (c *Cluster) apply(u delivery, at int64, ch *Chooser, tell func(Change)) {
-	if c.workers.update(c, u.level, u.marks, ch) {
+	if c.workers.update(c, u.level, u.marks, at, ch) {
 		tell(Change{LoadChanged, outlier.Event{At: at}})
 	}
 }

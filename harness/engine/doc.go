@@ -19,15 +19,15 @@
 //
 //   - exact: status, flags, retries, which priority when loads are 100 and 0,
 //     every counter, ejections, refusals, the tick of a return, round robin after
-//     its first pick;
+//     its first pick, schedules by weight but for where they start;
 //   - either: whether the back-off multiplier decays at the first or the second
 //     tick after a return; which of several outliers a tick ejects when not all may
 //     go; what a pick within the two thread hops of a health change has seen; which
 //     of several events of one instant comes first; which of several hosts that
 //     return in one tick the workers hear of at once;
-//   - chance: the priority under a split load, the locality, random and least
-//     request, the jitter of retries and of ejections, enforcing percentages
-//     between 0 and 100.
+//   - chance: the priority under a split load, where a schedule of localities
+//     starts, zone-aware routing, random and least request, the jitter of retries
+//     and of ejections, enforcing percentages between 0 and 100.
 //
 // The rules that it follows, and where Envoy has them, are in rules.go.
 //

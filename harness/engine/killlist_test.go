@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"testing"
 
 	"github.com/faildrill/faildrill/harness/xds"
@@ -33,19 +34,19 @@ func TestRuleLocalityScheduler(t *testing.T) {
 	hosts := []Host{{Weight: 1, Locality: light}, {Weight: 1, Locality: heavy}}
 	rules := xds.Rules{SchedulerRandomStart: true}
 	clusters, updates := [2]int{}, [2]int{}
-	for seed := range uint64(200) {
+	for seed := range uint64(2000) {
 		ch := NewChooser(seed)
 		c := NewCluster(&cfg, rules, hosts, Delays{}, 0, &ch)
 		clusters[c.Pick(nil, nil, &ch)]++
 	}
 	ch := NewChooser(1)
 	c := NewCluster(&cfg, rules, hosts, Delays{}, 0, &ch)
-	for range 200 {
-		c.workers.update(c, 0, []mark{unmarked, unmarked}, &ch)
+	for range 2000 {
+		c.workers.update(c, 0, []mark{unmarked, unmarked}, 0, &ch)
 		updates[c.Pick(nil, nil, &ch)]++
 	}
-	if clusters[0] < 30 || clusters[0] > 70 || updates[0] < 30 || updates[0] > 70 {
-		t.Errorf("first picks: of 200 clusters %v, after 200 updates %v; want about 50 and 150", clusters, updates)
+	if off := 4 * 19.4; math.Abs(float64(clusters[0])-500) > off || math.Abs(float64(updates[0])-500) > off { // 4 sigma
+		t.Errorf("first picks: of 2000 clusters %v, after 2000 updates %v; want about 500 and 1500", clusters, updates)
 	}
 }
 

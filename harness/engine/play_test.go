@@ -229,8 +229,9 @@ func TestPreviousPriorities(t *testing.T) {
 	c := NewCluster(&cfg, xds.Rules{}, []Host{{Weight: 1}, {Weight: 1, Priority: 1}, {Weight: 1, Priority: 2}}, Delays{}, 0, &ch)
 	p := &xds.RetryPolicy{PreviousPriorities: 2}
 	var tried []int32
+	var kept Kept
 	for range 10 {
-		tried = append(tried, c.Pick(tried, p, &ch))
+		tried = append(tried, c.PickAgain(tried, p, &kept, &ch))
 	}
 	// The fifth pick avoids 0 and 1; after six attempts all are used up, and the
 	// count begins again.

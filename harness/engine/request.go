@@ -22,6 +22,7 @@ type request struct {
 	c      *clusterState
 	retry  retry.State
 	tried  []int32
+	kept   Kept
 	holds  bool // the retry breaker
 	flags  trace.Flags
 
@@ -78,6 +79,7 @@ func (w *world) send(client, n int32) {
 	// Field by field: the slot is large, and most of it belongs to one attempt.
 	r.open, r.gen, r.client, r.n = true, r.gen+1, client, n
 	r.due, r.sent, r.tried = int64(l.Due(int(n))), w.now, r.tried[:0]
+	r.kept = Kept{}
 	r.attempts, r.host, r.flags, r.holds, r.stage = 0, NoHost, 0, false, idle
 	r.route, r.c = p.route, nil
 	if r.route == nil {
@@ -119,7 +121,7 @@ func (w *world) attempt(i int32) {
 		return
 	}
 	w.advance(r.c)
-	h := r.c.Pick(r.tried, r.route.Retry, &w.ch)
+	h := r.c.PickAgain(r.tried, r.route.Retry, &r.kept, &w.ch)
 	r.attempts++
 	r.at = w.now
 	r.host = h

@@ -65,28 +65,43 @@ const (
 	RuleDraining       RuleID = "envoy/draining-excluded"   // 3.2; 15, 1.30: upstream_impl.cc, excludeBasedOnHealthFlag
 
 	// Priorities and panic; load_balancer_impl.cc.
-	RuleAvailability          RuleID = "envoy/availability"            // 6.1: recalculatePerPriorityState
-	RuleLoadDistribution      RuleID = "envoy/load-distribution"       // 6.2: recalculatePerPriorityState, distributeLoad
-	RuleHealthyBeforeDegraded RuleID = "envoy/healthy-before-degraded" // 6.2: recalculatePerPriorityState
-	RuleLoadRemainder         RuleID = "envoy/load-remainder"          // 6.2: recalculatePerPriorityState
-	RulePanicThreshold        RuleID = "envoy/panic-threshold"         // 6.3: isHostSetInPanic
-	RulePanicNeedsLoss        RuleID = "envoy/panic-needs-loss"        // 6.3: recalculatePerPriorityPanic
-	RuleTotalPanic            RuleID = "envoy/total-panic"             // 6.3: recalculateLoadInTotalPanic
-	RulePanicOff              RuleID = "envoy/panic-off"               // 6.3: recalculatePerPriorityPanic
-	RulePanicAllHosts         RuleID = "envoy/panic-all-hosts"         // 6.3: hostSourceToUse
-	RuleChoosePriority        RuleID = "envoy/choose-priority"         // 6.4: choosePriority
+	RuleAvailability           RuleID = "envoy/availability"             // 6.1: recalculatePerPriorityState
+	RuleLoadDistribution       RuleID = "envoy/load-distribution"        // 6.2: recalculatePerPriorityState, distributeLoad
+	RuleHealthyBeforeDegraded  RuleID = "envoy/healthy-before-degraded"  // 6.2: recalculatePerPriorityState
+	RuleLoadRemainder          RuleID = "envoy/load-remainder"           // 6.2: recalculatePerPriorityState
+	RulePanicThreshold         RuleID = "envoy/panic-threshold"          // 6.3: isHostSetInPanic
+	RulePanicNeedsLoss         RuleID = "envoy/panic-needs-loss"         // 6.3: recalculatePerPriorityPanic
+	RuleTotalPanic             RuleID = "envoy/total-panic"              // 6.3: recalculateLoadInTotalPanic
+	RulePanicOff               RuleID = "envoy/panic-off"                // 6.3: recalculatePerPriorityPanic
+	RulePanicAllHosts          RuleID = "envoy/panic-all-hosts"          // 6.3: hostSourceToUse
+	RuleWeightedPriorityHealth RuleID = "envoy/weighted-priority-health" // 6.1, measured X25: recalculatePerPriorityState
+	RuleChoosePriority         RuleID = "envoy/choose-priority"          // 6.4: choosePriority
 
 	// Localities and hosts; source/extensions/load_balancing_policies.
 	RuleLocalityWeight      RuleID = "envoy/locality-weight"               // 7.1, measured X12: locality_wrr.cc
 	RuleNoLocalitySchedule  RuleID = "envoy/no-locality-schedule"          // 7.1: locality_wrr.cc
 	RuleLocalityScheduler   RuleID = "envoy/locality-scheduler-per-worker" // 7.1; 15, 1.36: locality_wrr.cc
+	RuleLocalityOrder       RuleID = "envoy/locality-order"                // 7.1: upstream_impl.cc, updateClusterPrioritySet
+	RuleZonePreconditions   RuleID = "envoy/zone-preconditions"            // 7.2: load_balancer_impl.cc, earlyExitNonLocalityRouting
+	RuleZoneDirect          RuleID = "envoy/zone-direct"                   // 7.2: load_balancer_impl.cc, regenerateLocalityRoutingStructures
+	RuleZoneResidual        RuleID = "envoy/zone-residual"                 // 7.2: load_balancer_impl.cc, regenerateLocalityRoutingStructures, tryChooseLocalLocalityHosts
+	RuleZoneSampled         RuleID = "envoy/zone-sampled"                  // 7.2: load_balancer_impl.cc, hostSourceToUse
+	RuleCallersPanic        RuleID = "envoy/callers-panic"                 // 7.2: load_balancer_impl.cc, hostSourceToUse
+	RuleFailTrafficOnPanic  RuleID = "envoy/fail-traffic-on-panic"         // 6.3: load_balancer_impl.cc, hostSourceToUse
 	RuleRoundRobin          RuleID = "envoy/round-robin"                   // 8.1.1, measured G20, X56: round_robin_lb.h
 	RuleEDF                 RuleID = "envoy/edf"                           // 8.1.2, measured X33: edf_scheduler.h
 	RuleSchedulerStart      RuleID = "envoy/scheduler-random-start"        // 8.1.2; 15, 1.30: edf_scheduler.h, createWithPicks
 	RuleLeastRequest        RuleID = "envoy/least-request"                 // 8.2, measured X10: least_request_lb.cc, unweightedHostPickNChoices
+	RuleChoiceCount         RuleID = "envoy/choice-count"                  // 8.2: least_request_lb.cc, unweightedHostPickNChoices
+	RuleFullScan            RuleID = "envoy/full-scan"                     // 8.2, measured X10: least_request_lb.cc, unweightedHostPickFullScan
 	RuleLeastRequestWeights RuleID = "envoy/least-request-weights"         // 8.2, measured X49: least_request_lb.cc, hostWeight
+	RuleActiveRequestBias   RuleID = "envoy/active-request-bias"           // 8.2, measured X49, X70: least_request_lb.h, refresh
 	RuleRandom              RuleID = "envoy/random-one-draw"               // 8.3, measured X10: random_lb.cc
 	RuleActiveRequests      RuleID = "envoy/active-requests"               // 8.2: upstream_request.cc; streams on a connection only
+	RuleSlowStart           RuleID = "envoy/slow-start"                    // 8.7: load_balancer_impl.cc, applySlowStartFactor
+	RuleSlowStartMode       RuleID = "envoy/slow-start-mode"               // 8.7: load_balancer_impl.cc, noHostsAreInSlowStart
+	RuleSlowStartSchedule   RuleID = "envoy/slow-start-schedule"           // 8.7: load_balancer_impl.cc, refresh
+	RuleSlowStartOnce       RuleID = "envoy/slow-start-once"               // 8.7, measured X44: load_balancer_impl.cc, recalculateHostsInSlowStart
 
 	// Connection pools and circuit breakers; conn_pool_base.cc.
 	RulePendingLimit    RuleID = "envoy/max-pending-requests"      // 9.2: newStreamImpl
@@ -106,6 +121,7 @@ const (
 	RuleBackOff            RuleID = "envoy/back-off"            // 11.3, measured X63: backoff_strategy.cc
 	RulePreviousHosts      RuleID = "envoy/previous-hosts"      // 11.4, measured X60: load_balancer_impl.cc, chooseHost
 	RulePreviousPriorities RuleID = "envoy/previous-priorities" // 11.4, measured X27: previous_priorities.cc
+	RuleRetryLoadsKept     RuleID = "envoy/retry-loads-kept"    // 11.4: previous_priorities.cc, determinePriorityLoad
 	RuleChargeThenRetry    RuleID = "envoy/charge-then-retry"   // 11.5, 18.4: router.cc, onUpstreamReset
 	RuleRetryFindsCluster  RuleID = "envoy/retry-finds-cluster" // 10.2: router.cc, doRetry
 	RulePerTryTimeout      RuleID = "envoy/per-try-timeout"     // 10.4, measured X50: upstream_request.cc, setupPerTryTimeout
@@ -136,13 +152,17 @@ func Rules() []RuleID {
 		RuleOutlierOrder, RuleDegraded, RuleDegradedUntilTick, RuleSharedJitter, RuleCoarseHealth,
 		RuleThreadHops, RuleEveryLevel, RuleMergeWindow, RuleMergeRideAlong, RuleDrain, RulePartition, RuleDraining,
 		RuleAvailability, RuleLoadDistribution, RuleHealthyBeforeDegraded, RuleLoadRemainder, RulePanicThreshold,
-		RulePanicNeedsLoss, RuleTotalPanic, RulePanicOff, RulePanicAllHosts, RuleChoosePriority,
-		RuleLocalityWeight, RuleNoLocalitySchedule, RuleLocalityScheduler, RuleRoundRobin, RuleEDF,
-		RuleSchedulerStart, RuleLeastRequest, RuleLeastRequestWeights, RuleRandom, RuleActiveRequests,
+		RulePanicNeedsLoss, RuleTotalPanic, RulePanicOff, RulePanicAllHosts, RuleWeightedPriorityHealth, RuleChoosePriority,
+		RuleLocalityWeight, RuleNoLocalitySchedule, RuleLocalityScheduler, RuleLocalityOrder,
+		RuleZonePreconditions, RuleZoneDirect, RuleZoneResidual, RuleZoneSampled, RuleCallersPanic, RuleFailTrafficOnPanic,
+		RuleRoundRobin, RuleEDF, RuleSchedulerStart,
+		RuleLeastRequest, RuleChoiceCount, RuleFullScan, RuleLeastRequestWeights, RuleActiveRequestBias,
+		RuleRandom, RuleActiveRequests,
+		RuleSlowStart, RuleSlowStartMode, RuleSlowStartSchedule, RuleSlowStartOnce,
 		RulePendingLimit, RuleMaxRequests, RuleMaxConnections, RuleFailTogether, RuleFailOldestFirst,
 		RuleConnectGoesOn, RuleConnectTimeout,
 		RuleRetryOnResponse, RuleRetryOnReset, RuleOverflowNoRetry, RuleRetryLimit, RuleRetryBreaker, RuleBackOff,
-		RulePreviousHosts, RulePreviousPriorities, RuleChargeThenRetry, RuleRetryFindsCluster, RulePerTryTimeout,
+		RulePreviousHosts, RulePreviousPriorities, RuleRetryLoadsKept, RuleChargeThenRetry, RuleRetryFindsCluster, RulePerTryTimeout,
 		RuleNoHost, RuleFailureReplies, RuleRouteTimeout, RuleClusterRebuilt, RuleDNSHosts, RuleOneAddressOnce,
 		RuleBestDomain, RuleFirstRouteFits, RuleUnknownClusters,
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/faildrill/faildrill/harness/engine/lb"
@@ -17,6 +18,13 @@ type workers struct {
 	levels []level
 	counts []priority.Level
 	loads  priority.Loads
+	bias   float64 // of least request, as of the last update
+
+	// Slow start: when the workers first saw each host healthy (longAgo: not
+	// yet), and the last of these instants. Neither an ejection nor a return
+	// touches them.
+	since  []int64
+	latest int64
 }
 
 // level is one priority as the workers see it.
@@ -26,12 +34,14 @@ type level struct {
 	degraded source
 	excluded int
 
-	groups []group // by locality, in order; only for locality-weighted clusters
+	groups []group // by locality, in order; only for clusters that choose by locality
 	sched  [2]*lb.EDF
 	weight [2][]float64
+	zones  locality.Routing // only at priority 0 of zone-aware clusters
 }
 
 type group struct {
+	locality xds.Locality
 	weight   uint32
 	hosts    []int32
 	excluded int
@@ -40,35 +50,36 @@ type group struct {
 
 // source is a list of candidates with the balancer's memory for it.
 type source struct {
-	hosts  []int32
-	equal  bool // all weights are the same
-	seeded bool
-	known  uint64 // accepting: the counter is known modulo this
-	rr     lb.RoundRobin
-	edf    *lb.EDF
+	hosts   []int32
+	weights []float64 // of the hosts, where they are scheduled by weight; else nil
+	seeded  bool
+	known   uint64 // accepting: the counter is known modulo this
+	rr      lb.RoundRobin
+	edf     *lb.EDF
 }
 
 func (s *source) clone() source {
 	c := *s
-	c.hosts = append([]int32(nil), s.hosts...)
 	c.edf = s.edf.Clone()
-	return c
+	return c // hosts and weights are made anew, never changed
 }
 
 func (w *workers) init(c *Cluster, ch *Chooser) {
 	w.seed = ch.Uniform(DrawSeed, 1<<62)
 	w.levels = make([]level, len(c.levels))
 	w.counts = make([]priority.Level, len(c.levels))
+	w.latest = c.now
 	for p := range c.levels {
-		if c.cfg.LocalityWeighted {
+		if c.cfg.LocalityWeighted || c.cfg.ZoneAware != nil && p == 0 {
 			w.levels[p].groups = groupsOf(c, p)
 		}
-		w.update(c, p, make([]mark, len(c.levels[p])), ch)
+		w.update(c, p, make([]mark, len(c.levels[p])), c.now, ch)
 	}
 }
 
 func (w *workers) clone() workers {
-	d := workers{seed: w.seed, counts: append([]priority.Level(nil), w.counts...), loads: w.loads.Clone(), levels: make([]level, len(w.levels))}
+	d := *w
+	d.counts, d.loads, d.levels, d.since = slices.Clone(w.counts), w.loads.Clone(), make([]level, len(w.levels)), slices.Clone(w.since)
 	for p := range w.levels {
 		l := w.levels[p]
 		l.all, l.healthy, l.degraded = l.all.clone(), l.healthy.clone(), l.degraded.clone()
@@ -86,7 +97,7 @@ func (w *workers) clone() workers {
 // draws. Schedules of unequal weight are not compared: an acceptor takes from
 // them whatever was observed.
 func (w *workers) same(o *workers) bool {
-	return w.loads.Equal(&o.loads) && slices.EqualFunc(w.levels, o.levels, func(a, b level) bool {
+	return w.loads.Equal(&o.loads) && w.latest == o.latest && slices.Equal(w.since, o.since) && slices.EqualFunc(w.levels, o.levels, func(a, b level) bool {
 		return a.all.same(&b.all) && a.healthy.same(&b.healthy) && a.degraded.same(&b.degraded) &&
 			slices.EqualFunc(a.groups, b.groups, func(a, b group) bool {
 				return a.eligible[0].same(&b.eligible[0]) && a.eligible[1].same(&b.eligible[1])
@@ -95,10 +106,13 @@ func (w *workers) same(o *workers) bool {
 }
 
 func (s *source) same(o *source) bool {
-	return slices.Equal(s.hosts, o.hosts) && s.seeded == o.seeded && s.known == o.known && s.rr == o.rr
+	return slices.Equal(s.hosts, o.hosts) && (s.weights == nil) == (o.weights == nil) && s.seeded == o.seeded && s.known == o.known && s.rr.Equal(&o.rr)
 }
 
-// groupsOf are the localities of one priority with their weights.
+// groupsOf are the localities of one priority with their weights, the proxy's own
+// one first if it is known, and the others in the order of their names.
+//
+// Rule: RuleLocalityOrder.
 func groupsOf(c *Cluster, p int) []group {
 	weights := map[xds.Locality]uint32{}
 	for _, l := range c.cfg.Localities {
@@ -118,41 +132,99 @@ func groupsOf(c *Cluster, p int) []group {
 			if loc == (xds.Locality{}) {
 				w = 0 // endpoints without a locality have no locality weight
 			}
-			gs = append(gs, group{weight: w})
+			gs = append(gs, group{locality: loc, weight: w})
 		}
 		gs[i].hosts = append(gs[i].hosts, h)
 	}
+	slices.SortFunc(gs, func(a, b group) int {
+		x, y := a.locality, b.locality
+		if z := c.cfg.ZoneAware; z != nil && x != y && (x == z.Own || y == z.Own) {
+			return cmp.Compare(btoi(y == z.Own), btoi(x == z.Own))
+		}
+		return cmp.Or(cmp.Compare(x.Region, y.Region), cmp.Compare(x.Zone, y.Zone), cmp.Compare(x.SubZone, y.SubZone))
+	})
 	return gs
 }
 
-// update takes the snapshot of one priority; marks are what outlier detection has
-// done to its hosts. It reports whether the loads changed.
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// update takes the snapshot of one priority at an instant; marks are what outlier
+// detection has done to its hosts. It reports whether the loads changed.
 //
 // Rule: RulePartition.
-func (w *workers) update(c *Cluster, p int, marks []mark, ch *Chooser) bool {
+func (w *workers) update(c *Cluster, p int, marks []mark, at int64, ch *Chooser) bool {
 	l := &w.levels[p]
 	hosts := c.levels[p]
-	l.all.set(c, hosts, func(int) bool { return true })
-	l.healthy.set(c, hosts, func(i int) bool { return coarse(c.hosts[hosts[i]].Health, marks[i]) == isHealthy })
-	l.degraded.set(c, hosts, func(i int) bool { return coarse(c.hosts[hosts[i]].Health, marks[i]) == isDegraded })
+	if lr := c.cfg.LeastRequest; lr != nil {
+		w.bias = lb.Bias(lr.ActiveRequestBias)
+	} else {
+		w.bias = 1
+	}
+	w.warm(c, hosts, at)
+	l.all.set(c, hosts, func(int) bool { return true }, at)
+	l.healthy.set(c, hosts, func(i int) bool { return coarse(c.hosts[hosts[i]].Health, marks[i]) == isHealthy }, at)
+	l.degraded.set(c, hosts, func(i int) bool { return coarse(c.hosts[hosts[i]].Health, marks[i]) == isDegraded }, at)
 	l.excluded = 0
 	for _, h := range hosts {
 		if excluded(c, h) {
 			l.excluded++
 		}
 	}
-	w.updateGroups(c, l, hosts, marks, ch)
+	w.updateGroups(c, p, marks, at, ch)
 	w.counts[p] = priority.Level{Hosts: len(hosts), Healthy: len(l.healthy.hosts), Degraded: len(l.degraded.hosts), Excluded: l.excluded}
+	if c.cfg.WeightedPriorityHealth {
+		w.counts[p].Weights = weigh(c, l)
+	}
 	old := w.loads.Clone()
 	w.loads.Compute(w.counts, c.cfg.OverprovisioningFactor, c.cfg.HealthyPanicThreshold)
 	return !old.Equal(&w.loads)
+}
+
+// weigh adds up the weights of a level's hosts.
+func weigh(c *Cluster, l *level) *priority.Weights {
+	sum := func(hosts []int32, in func(h int32) bool) (n uint64) {
+		for _, h := range hosts {
+			if in(h) {
+				n += uint64(max(1, c.hosts[h].Weight))
+			}
+		}
+		return n
+	}
+	all := func(int32) bool { return true }
+	return &priority.Weights{
+		Hosts:   sum(l.all.hosts, func(h int32) bool { return !excluded(c, h) }),
+		Healthy: sum(l.healthy.hosts, all), Degraded: sum(l.degraded.hosts, all),
+	}
+}
+
+// warm notes the hosts that are seen healthy for the first time.
+//
+// Rule: RuleSlowStartOnce.
+func (w *workers) warm(c *Cluster, hosts []int32, at int64) {
+	if c.cfg.SlowStart == nil {
+		return
+	}
+	for len(w.since) < len(c.hosts) {
+		w.since = append(w.since, longAgo)
+	}
+	for _, h := range hosts {
+		if w.since[h] == longAgo && coarse(c.hosts[h].Health, c.mark(h)) == isHealthy {
+			w.since[h], w.latest = at, max(w.latest, at)
+		}
+	}
 }
 
 // updateGroups counts the localities anew. Their schedules start at a place of
 // their own at every update.
 //
 // Rule: RuleLocalityScheduler.
-func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, marks []mark, ch *Chooser) {
+func (w *workers) updateGroups(c *Cluster, p int, marks []mark, at int64, ch *Chooser) {
+	l, hosts := &w.levels[p], c.levels[p]
 	if len(l.groups) == 0 {
 		return
 	}
@@ -169,44 +241,103 @@ func (w *workers) updateGroups(c *Cluster, l *level, hosts []int32, marks []mark
 				gr.excluded++
 			}
 		}
-		gr.eligible[0].set(c, gr.hosts, func(i int) bool { return coarse(c.hosts[gr.hosts[i]].Health, of[gr.hosts[i]]) == isHealthy })
-		gr.eligible[1].set(c, gr.hosts, func(i int) bool { return coarse(c.hosts[gr.hosts[i]].Health, of[gr.hosts[i]]) == isDegraded })
+		gr.eligible[0].set(c, gr.hosts, func(i int) bool { return coarse(c.hosts[gr.hosts[i]].Health, of[gr.hosts[i]]) == isHealthy }, at)
+		gr.eligible[1].set(c, gr.hosts, func(i int) bool { return coarse(c.hosts[gr.hosts[i]].Health, of[gr.hosts[i]]) == isDegraded }, at)
 		for k := range counts {
 			counts[k] = append(counts[k], locality.Group{Weight: gr.weight, Hosts: len(gr.hosts), Excluded: gr.excluded, Eligible: len(gr.eligible[k].hosts)})
 		}
 	}
+	if !c.cfg.LocalityWeighted {
+		l.zones = zonesOf(c.cfg.ZoneAware, l.groups)
+		return
+	}
+	seed := ch.Uniform(DrawSeed, 1<<62)
 	for k := range counts {
 		l.weight[k] = locality.Effective(counts[k], c.cfg.OverprovisioningFactor)
 		l.sched[k] = nil
 		if l.weight[k] != nil {
-			l.sched[k] = lb.NewEDF(l.weight[k], scheduleStart(c, ch.Uniform(DrawSeed, 1<<62)))
+			l.sched[k] = newSchedule(c, l.weight[k], seed)
 		}
 	}
 }
 
-// scheduleStart is how many picks a new schedule starts after: any number,
-// since Envoy 1.30; before, none.
+// zonesOf is how the proxy routes by zone now.
+func zonesOf(z *xds.ZoneAware, gs []group) locality.Routing {
+	l := locality.Limits{
+		Own: gs[0].locality == z.Own, CallerZones: len(z.Callers), MinClusterSize: z.MinClusterSize, ForceDirect: z.ForceLocalityDirectRouting,
+	}
+	healthy := map[xds.Locality]int{}
+	for _, c := range z.Callers {
+		healthy[c.Locality] = c.Healthy
+		l.Callers += c.Healthy
+		if c.Locality == z.Own {
+			l.CallersHere = c.Hosts
+		}
+	}
+	zones := make([]locality.Zone, len(gs))
+	for i, g := range gs {
+		zones[i] = locality.Zone{Hosts: len(g.eligible[0].hosts), Callers: healthy[g.locality]}
+	}
+	return locality.NewRouting(zones, l)
+}
+
+// newSchedule builds a schedule that starts somewhere; before Envoy 1.30, at its
+// beginning.
 //
 // Rule: RuleSchedulerStart.
-func scheduleStart(c *Cluster, seed uint64) uint32 {
+func newSchedule(c *Cluster, weights []float64, seed uint64) *lb.EDF {
 	if !c.rules.SchedulerRandomStart {
-		return 0
+		return lb.NewEDF(weights)
 	}
-	return uint32(seed % 429496729)
+	return lb.NewEDFAfter(weights, seed)
 }
 
 // set makes the list of those hosts that are in it. The counter of round robin
-// survives; the schedule of unequal weights does not.
-func (s *source) set(c *Cluster, hosts []int32, in func(i int) bool) {
-	s.hosts = s.hosts[:0:0]
-	s.equal = true
+// survives; the schedule of unequal weights does not. Hosts of equal weight are
+// scheduled too while some host may be warming up, until the next list is made.
+//
+// Rule: RuleSlowStartSchedule.
+func (s *source) set(c *Cluster, hosts []int32, in func(i int) bool, at int64) {
+	s.hosts, s.weights, s.edf = nil, nil, nil
+	equal := true
 	for i, h := range hosts {
 		if in(i) {
 			s.hosts = append(s.hosts, h)
-			s.equal = s.equal && c.hosts[h].Weight == c.hosts[s.hosts[0]].Weight
+			equal = equal && c.hosts[h].Weight == c.hosts[s.hosts[0]].Weight
 		}
 	}
-	s.edf = nil
+	warming := lb.Warming(c.cfg.SlowStart, c.workers.latest, at)
+	if c.cfg.LBPolicy == xds.Random || len(s.hosts) < 2 || equal && !warming {
+		return
+	}
+	s.weights = make([]float64, len(s.hosts))
+	for i, h := range s.hosts {
+		s.weights[i] = float64(max(1, c.hosts[h].Weight))
+	}
+	if warming || c.cfg.LBPolicy == xds.LeastRequest {
+		s.schedule(c, at) // weights are those of this moment
+	}
+}
+
+// schedule makes the schedule of a source with unequal weights.
+func (s *source) schedule(c *Cluster, at int64) {
+	now := make([]float64, len(s.weights))
+	for i := range now {
+		now[i] = c.weightOf(s, i, at)
+	}
+	s.edf = newSchedule(c, now, c.workers.seed)
+}
+
+// weightOf is what a host is scheduled with at an instant.
+func (c *Cluster) weightOf(s *source, i int, at int64) float64 {
+	w, h := s.weights[i], s.hosts[i]
+	if c.cfg.LBPolicy == xds.LeastRequest {
+		w = lb.ByActive(w, c.active[h], c.workers.bias)
+	}
+	if !lb.Warming(c.cfg.SlowStart, c.workers.latest, at) || c.workers.since[h] == longAgo || coarse(c.hosts[h].Health, c.mark(h)) != isHealthy {
+		return w
+	}
+	return lb.SlowStart(w, c.cfg.SlowStart, c.workers.since[h], at)
 }
 
 // health is what the load balancer goes by.

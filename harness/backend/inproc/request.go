@@ -24,6 +24,7 @@ type request struct {
 	c        *cluster
 	retry    retry.State
 	tried    []int32
+	kept     engine.Kept
 	holds    bool // the retry breaker
 	flags    trace.Flags
 	attempts int32
@@ -86,7 +87,8 @@ func (w *world) start(rq *request, host string, port uint32, path string) {
 // attempt picks a host and gets a connection to it.
 func (w *world) attempt(rq *request) {
 	c := rq.c
-	h := c.Pick(rq.tried, rq.route.Retry, &w.ch)
+	c.At(w.now)
+	h := c.PickAgain(rq.tried, rq.route.Retry, &rq.kept, &w.ch)
 	rq.at, rq.host, rq.stage = w.now, h, idle
 	if h == engine.NoHost {
 		rq.flags |= trace.FlagUH

@@ -11,10 +11,10 @@ func TestRuleSchedulerStart(t *testing.T) {
 	ws := []float64{1, 3}
 	turns := []int{1, 1, 0, 1}
 	for start := range turns {
-		e := NewEDF(ws, uint32(start))
+		e := NewEDFAfter(ws, uint64(start))
 		var got []int
 		for range turns[start:] {
-			got = append(got, e.Pick(fixed(ws)))
+			got = append(got, pick(e, ws))
 		}
 		if !slices.Equal(got, turns[start:]) {
 			t.Errorf("after %d picks: got %v, want %v", start, got, turns[start:])

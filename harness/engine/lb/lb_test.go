@@ -1,6 +1,7 @@
 package lb
 
 import (
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,28 +34,48 @@ func TestRoundRobinPhase(t *testing.T) {
 func TestX10LeastRequest(t *testing.T) {
 	busy := []uint32{1, 0}
 	picks := make([]int, 2)
-	for d1 := range uint64(2) {
-		for d2 := range uint64(2) {
-			picks[LeastRequest(2, d1, d2, func(i int) uint32 { return busy[i] })]++
+	for d1 := range 2 {
+		for d2 := range 2 {
+			picks[Fewer(d1, d2, busy[d1], busy[d2])]++
 		}
 	}
 	if d := cmp.Diff([]int{1, 3}, picks); d != "" {
 		t.Errorf("busy, idle of four (-want +got)\n%s", d)
 	}
-	if got := LeastRequest(3, 2, 0, func(int) uint32 { return 1 }); got != 2 {
+	if got := Fewer(2, 0, 1, 1); got != 2 {
 		t.Errorf("a tie went to %d, want the first draw, 2", got)
 	}
-	for n := 1; n <= 7; n++ {
-		picks := make([]int, n)
-		for d1 := range uint64(n) {
-			for d2 := range uint64(n) {
-				picks[LeastRequest(n, d1, d2, func(int) uint32 { return 3 })]++
-			}
+	if got := Fewer(2, 0, 1, 0); got != 0 {
+		t.Errorf("an idle host lost to a busy one: %d", got)
+	}
+}
+
+// A full scan takes one of the least busy (8.2).
+func TestFewest(t *testing.T) {
+	for _, c := range []struct {
+		active []uint32
+		want   []int32
+	}{
+		{[]uint32{3}, []int32{0}},
+		{[]uint32{0, 0, 0}, []int32{0, 1, 2}},
+		{[]uint32{2, 1, 3, 1}, []int32{1, 3}},
+		{[]uint32{math.MaxUint32, math.MaxUint32}, []int32{0, 1}},
+	} {
+		got := Fewest(nil, len(c.active), func(i int) uint32 { return c.active[i] })
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%v (-want +got)\n%s", c.active, d)
 		}
-		for i, k := range picks {
-			if k != n {
-				t.Errorf("%d idle hosts: host %d was picked %d of %d times", n, i, k, n*n)
-			}
+	}
+}
+
+// The bias is the power of what a weight is divided by: 0 leaves it, and what
+// makes no sense is 1 (8.2).
+func TestByActive(t *testing.T) {
+	for _, c := range []struct{ active, bias, want float64 }{
+		{0, 1, 6}, {1, 1, 3}, {2, 1, 2}, {2, 0, 6}, {3, 0.5, 3}, {1, 2, 1.5}, {2, -1, 2}, {2, math.NaN(), 2},
+	} {
+		if got := ByActive(6, uint32(c.active), Bias(c.bias)); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%v active, bias %v: got %v, want %v", c.active, c.bias, got, c.want)
 		}
 	}
 }
@@ -72,6 +93,21 @@ func TestX10RandomCorrelation(t *testing.T) {
 	if d := cmp.Diff([]int{1, 1, 1, 1, 2, 2, 2, 2, 2, 2}, picks); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
+}
+
+// The counter in use against one that divides, over lists that get longer and shorter.
+func TestRoundRobinTwin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		next := rapid.Uint64Range(0, 1<<62).Draw(t, "seed")
+		var rr RoundRobin
+		rr.Seed(next)
+		for _, n := range rapid.SliceOfN(rapid.IntRange(1, 5), 1, 60).Draw(t, "lengths") {
+			if got, want := rr.Pick(n), int(next%uint64(n)); got != want {
+				t.Fatalf("counter %d, list of %d: got %d, want %d", next, n, got, want)
+			}
+			next++
+		}
+	})
 }
 
 // Align moves a counter to what was observed without contradicting what is known.

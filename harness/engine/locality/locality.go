@@ -9,9 +9,11 @@
 // A balancer schedules the groups by these weights, earliest deadline first
 // (package lb), and then picks a host inside the group.
 //
-// Rules: Envoy's documentation, "Locality weighted load balancing";
-// source/extensions/load_balancing_policies/common/locality_wrr.cc. Not here:
-// zone-aware routing.
+// Zone-aware routing is the other way of going about localities: see Routing.
+//
+// Rules: Envoy's documentation, "Locality weighted load balancing" and "Zone aware
+// routing"; locality_wrr.cc and load_balancer_impl.cc below
+// source/extensions/load_balancing_policies/common.
 package locality
 
 // Group counts the hosts of one locality within one priority.

@@ -3,6 +3,8 @@ package locality
 import (
 	"math"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // The example of 7.1, measured as 33.33, 33.33, 29.57 and 12.30 % for A (X12):
@@ -32,6 +34,43 @@ func TestNoSchedule(t *testing.T) {
 			t.Errorf("%s: got %v, want no schedule", name, w)
 		}
 	}
+}
+
+// The weights against a twin that counts in whole numbers: a locality has its
+// weight unless factor times its eligible hosts is less than a hundred times all.
+func TestTwin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		factor := rapid.Uint32Range(100, 300).Draw(t, "factor")
+		gs := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Group {
+			g := Group{Weight: rapid.Uint32Range(0, 9).Draw(t, "weight"), Hosts: rapid.IntRange(0, 9).Draw(t, "hosts")}
+			g.Excluded = rapid.IntRange(0, g.Hosts).Draw(t, "excluded")
+			g.Eligible = rapid.IntRange(0, g.Hosts-g.Excluded).Draw(t, "eligible")
+			return g
+		}), 0, 5).Draw(t, "groups")
+		want := make([]float64, len(gs))
+		some := false
+		for i, g := range gs {
+			of, n := int(factor)*g.Eligible, 100*(g.Hosts-g.Excluded)
+			switch {
+			case of == 0 || g.Weight == 0:
+				continue
+			case of >= n:
+				want[i] = float64(g.Weight)
+			default:
+				want[i] = float64(int(g.Weight)*of) / float64(n)
+			}
+			some = true
+		}
+		got := Effective(gs, factor)
+		if (got != nil) != some {
+			t.Fatalf("%+v: got %v, want a schedule: %v", gs, got, some)
+		}
+		for i := range got {
+			if math.Abs(got[i]-want[i]) > 1e-9 {
+				t.Fatalf("%+v, factor %d: got %v, want %v", gs, factor, got, want)
+			}
+		}
+	})
 }
 
 // Excluded hosts leave the denominator, one group without weight does not end

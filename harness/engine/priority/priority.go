@@ -22,6 +22,15 @@ type Level struct {
 	Healthy  int
 	Degraded int
 	Excluded int // not counted at all: draining, or waiting for a first health check
+
+	Weights *Weights // weighted_priority_health; nil: hosts count alike
+}
+
+// Weights are the sums of the weights of a level's hosts.
+type Weights struct {
+	Hosts    uint64 // all but the excluded ones
+	Healthy  uint64
+	Degraded uint64
 }
 
 // Loads is how traffic spreads over the levels.
@@ -63,15 +72,19 @@ func (l *Loads) Clone() Loads {
 }
 
 // Availability is the health and the degraded health of one level, 0..100 each:
-// the share of its hosts times the overprovisioning factor, in percent.
+// the share of its hosts times the overprovisioning factor, in percent. It is the
+// share of their weight where the level is weighted; panic counts hosts even then.
 //
-// Rule: RuleAvailability.
+// Rule: RuleAvailability, RuleWeightedPriorityHealth.
 func Availability(v Level, factor uint32) (health, degraded uint32) {
 	n := v.Hosts - v.Excluded
 	if n <= 0 {
 		return 0, 0
 	}
 	f := uint64(factor)
+	if w := v.Weights; w != nil {
+		return uint32(min(100, f*w.Healthy/w.Hosts)), uint32(min(100, f*w.Degraded/w.Hosts))
+	}
 	return uint32(min(100, f*uint64(v.Healthy)/uint64(n))), uint32(min(100, f*uint64(v.Degraded)/uint64(n)))
 }
 
@@ -92,7 +105,7 @@ func (l *Loads) Compute(levels []Level, factor uint32, threshold float64) {
 	if norm != 0 {
 		l.distribute(levels, factor, norm)
 	}
-	l.panic(levels, norm, min(100, math.Round(threshold)))
+	l.panic(levels, norm, threshold)
 }
 
 // distribute gives the healthy hosts of all levels their share first, then the
@@ -131,9 +144,9 @@ func (l *Loads) distribute(levels []Level, factor, norm uint32) {
 // panic decides which levels ignore health, and spreads by host count when all
 // of them do.
 //
-// Rule: RulePanicThreshold, RulePanicNeedsLoss, RulePanicOff.
+// Rule: RulePanicNeedsLoss, RulePanicOff.
 func (l *Loads) panic(levels []Level, norm uint32, threshold float64) {
-	if threshold == 0 && norm == 0 {
+	if rounded(threshold) == 0 && norm == 0 {
 		// Nobody is left and panic is off: level 0 is picked and has no host.
 		// Envoy leaves what the other levels had, which is never reached; here
 		// it is cleared, so that the loads always add up to 100.
@@ -142,13 +155,20 @@ func (l *Loads) panic(levels []Level, norm uint32, threshold float64) {
 	}
 	all := len(levels) > 0
 	for p, v := range levels {
-		l.panicky[p] = norm != 100 && usable(v) < threshold
+		l.panicky[p] = norm != 100 && Below(v, threshold)
 		all = all && l.panicky[p]
 	}
 	if all {
 		l.totalPanic(levels)
 	}
 }
+
+// Below reports whether fewer hosts can serve than the threshold in percent.
+//
+// Rule: RulePanicThreshold.
+func Below(v Level, threshold float64) bool { return usable(v) < rounded(threshold) }
+
+func rounded(threshold float64) float64 { return min(100, math.Round(threshold)) }
 
 // usable is the percentage of hosts that can serve, without overprovisioning.
 func usable(v Level) float64 {

@@ -32,8 +32,10 @@ func draw(l *Loads) string {
 	return s
 }
 
-func h(healthy, hosts int) Level            { return Level{Hosts: hosts, Healthy: healthy} }
-func hd(healthy, degraded, hosts int) Level { return Level{hosts, healthy, degraded, 0} }
+func h(healthy, hosts int) Level { return Level{Hosts: hosts, Healthy: healthy} }
+func hd(healthy, degraded, hosts int) Level {
+	return Level{Hosts: hosts, Healthy: healthy, Degraded: degraded}
+}
 
 // The worked examples, with the loads that Envoy 1.36.2 and 1.40.0 gave (6.6, X21).
 func TestX21WorkedExamples(t *testing.T) {
@@ -226,6 +228,33 @@ func byHealth(l *Loads, levels []Level, factor, norm int) {
 	fill(l.degraded, degraded)
 	first(l.healthy, healthy)
 	first(l.degraded, degraded)
+}
+
+// With weighted_priority_health the availability is the share of the weight: the
+// largest percentage that fits. Panic counts hosts (6.1, 6.3).
+func TestWeights(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := Weights{Healthy: rapid.Uint64Range(0, 900).Draw(t, "healthy"), Degraded: rapid.Uint64Range(0, 900).Draw(t, "degraded")}
+		w.Hosts = w.Healthy + w.Degraded + rapid.Uint64Range(1, 900).Draw(t, "others")
+		factor := rapid.Uint64Range(100, 300).Draw(t, "factor")
+		fits := func(of uint64) uint32 {
+			p := uint64(0)
+			for p < 100 && (p+1)*w.Hosts <= factor*of {
+				p++
+			}
+			return uint32(p)
+		}
+		h, d := Availability(Level{Hosts: 3, Healthy: 1, Degraded: 1, Weights: &w}, uint32(factor))
+		if h != fits(w.Healthy) || d != fits(w.Degraded) {
+			t.Fatalf("%+v, factor %d: got %d and %d, want %d and %d", w, factor, h, d, fits(w.Healthy), fits(w.Degraded))
+		}
+	})
+	// One light host of four is healthy: 1 of 100 by weight, 25 % by count.
+	var l Loads
+	l.Compute([]Level{{Hosts: 4, Healthy: 1, Weights: &Weights{Hosts: 100, Healthy: 1}}, h(1, 2)}, 140, 25)
+	if got := draw(&l); got != "2 98" {
+		t.Errorf("got %s, want 2 98 and no panic", got)
+	}
 }
 
 // Ten thousand clusters against the twin; the seed is fixed, the shrinking
