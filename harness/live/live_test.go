@@ -50,14 +50,14 @@ func (f *fake) Start(context.Context) error { f.call("start"); return f.startErr
 func (f *fake) Begin(time.Time) { f.call("begin") }
 
 func (f *fake) Do(int) probe.Do {
-	return func(ctx context.Context, n int) probe.Outcome {
+	return probe.Blocking(func(ctx context.Context, n int) probe.Outcome {
 		f.call("request %d", n)
 		if f.hang {
 			<-ctx.Done()
 			return probe.Outcome{Err: ctx.Err(), Kind: probe.KindOf(ctx.Err())}
 		}
 		return probe.Outcome{Status: 200}
-	}
+	})
 }
 
 func (f *fake) Complete(r *trace.Request) { r.Attempts = 1 }

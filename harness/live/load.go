@@ -19,12 +19,14 @@ func (d *drive) load(ctx context.Context, client int) error {
 	if l.Count == 0 {
 		return nil
 	}
-	clock := probe.Clock{Origin: d.origin, Pacer: gated{d.pacer, d}}
+	clock := probe.Clock{Origin: d.origin, Pacer: gated{probe.Precise(), d}}
 	do := d.p.Do(client)
-	counted := func(ctx context.Context, n int) probe.Outcome {
+	counted := func(ctx context.Context, n int, done func(probe.Outcome)) {
+		do(ctx, n, func(o probe.Outcome) {
+			d.flight.add(0, 1)
+			done(o)
+		})
 		d.flight.add(1, 0)
-		defer d.flight.add(0, 1)
-		return do(ctx, n)
 	}
 	sum, err := probe.Run(ctx, clock, loadOf(l), counted, func(r probe.Result) { d.ended(ctx, client, l, r) })
 	d.mu.Lock()

@@ -46,7 +46,7 @@ func Play(ctx context.Context, s *schedule.Schedule, p Player, sink backend.Sink
 		return Report{}, err
 	}
 	d := &drive{
-		s: s, p: p, sink: sink, end: lastAnswer(s), pacer: probe.Precise(), gate: newGate(), entries: entriesOf(s),
+		s: s, p: p, sink: sink, end: lastAnswer(s), gate: newGate(), entries: entriesOf(s),
 		watched: map[string]context.CancelFunc{}, report: Report{Lateness: map[string]probe.Distribution{}},
 	}
 	sink.Event(engine.RunOf(s, p.Name()))
@@ -74,7 +74,6 @@ type drive struct {
 	p       Player
 	sink    backend.Sink
 	end     trace.Sec // when the last answer is to be expected
-	pacer   probe.Pacer
 	origin  time.Time
 	gate    *gate
 	entries []entry
@@ -172,7 +171,7 @@ func (d *drive) evidence() {
 		StallMs    float64         `json:"stallMs"`
 		LatenessMs map[string]late `json:"latenessMs"`
 		Pacer      string          `json:"pacer"`
-	}{millis(d.report.Stall), map[string]late{}, d.pacer.Name()}
+	}{millis(d.report.Stall), map[string]late{}, probe.Precise().Name()}
 	for name, l := range d.report.Lateness {
 		out.LatenessMs[name] = late{millis(l.P50), millis(l.P99), millis(l.Max)}
 	}

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/probe"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 )
@@ -45,10 +46,11 @@ func (d *drive) entriesUpTo(at time.Duration) int {
 // timeline carries out every entry at its offset and returns when the drill's
 // time is up.
 func (d *drive) timeline(ctx context.Context) error {
-	end := d.pacer.Begin()
+	pacer := probe.Precise()
+	end := pacer.Begin()
 	defer end()
 	for _, e := range d.entries {
-		if err := d.pacer.Wait(ctx, d.origin.Add(e.at)); err != nil {
+		if err := pacer.Wait(ctx, d.origin.Add(e.at)); err != nil {
 			return err
 		}
 		if err := d.carryOut(ctx, e); err != nil {
@@ -56,7 +58,7 @@ func (d *drive) timeline(ctx context.Context) error {
 		}
 		d.gate.pass()
 	}
-	return d.pacer.Wait(ctx, d.origin.Add(d.s.Duration.D()))
+	return pacer.Wait(ctx, d.origin.Add(d.s.Duration.D()))
 }
 
 func (d *drive) carryOut(ctx context.Context, e entry) error {

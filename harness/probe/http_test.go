@@ -48,6 +48,14 @@ func newDo(t *testing.T, o HTTPOptions) Do {
 	return do
 }
 
+// ask makes one request and waits for its outcome.
+func ask(t *testing.T, do Do, n int) Outcome {
+	t.Helper()
+	outcome := make(chan Outcome, 1)
+	do(t.Context(), n, func(o Outcome) { outcome <- o })
+	return <-outcome
+}
+
 // Every fault that an upstream can fake, as the probe sees it.
 func TestHTTPOutcomes(t *testing.T) {
 	for _, test := range []struct {
@@ -76,7 +84,7 @@ func TestHTTPOutcomes(t *testing.T) {
 				timeout = 200 * time.Millisecond
 			}
 			s := upstream(t, faults...)
-			got := newDo(t, HTTPOptions{URL: "http://" + s.Addrs()[0], Timeout: timeout})(t.Context(), 0)
+			got := ask(t, newDo(t, HTTPOptions{URL: "http://" + s.Addrs()[0], Timeout: timeout}), 0)
 			if got.Status != test.status || got.Kind != test.kind || got.Bytes != test.bytes || (got.Err != nil) != (test.kind != KindNone) {
 				t.Errorf("got %+v, want %d %q and %d bytes", got, test.status, test.kind, test.bytes)
 			}
@@ -100,7 +108,7 @@ func TestHTTPSendsOnce(t *testing.T) {
 		do := newDo(t, HTTPOptions{URL: "http://" + s.Addrs()[0], KeepAlive: true, Timeout: patience})
 		var got []Kind
 		for n := range 4 {
-			got = append(got, do(t.Context(), n).Kind)
+			got = append(got, ask(t, do, n).Kind)
 		}
 		if want := fmt.Sprint([]Kind{KindNone, test.kind, KindNone, test.kind}); fmt.Sprint(got) != want {
 			t.Errorf("%s: got %v, want %s", test.fault, got, want)
@@ -116,7 +124,7 @@ func TestHTTPKeepAlive(t *testing.T) {
 		s := upstream(t)
 		do := newDo(t, HTTPOptions{URL: "http://" + s.Addrs()[0], KeepAlive: keep, Timeout: patience})
 		for n := range 3 {
-			if got := do(t.Context(), n); got.Err != nil {
+			if got := ask(t, do, n); got.Err != nil {
 				t.Fatal(got.Err)
 			}
 		}
@@ -158,7 +166,7 @@ func TestHTTPOnTheWire(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, network, ln.Addr().String())
 		},
 	})
-	if got := do(t.Context(), 0); got.Err != nil || got.Status != 200 {
+	if got := ask(t, do, 0); got.Err != nil || got.Status != 200 {
 		t.Fatalf("got %+v", got)
 	}
 	want := "GET /orders?id=1 HTTP/1.1\r\nHost: mydb.com:80\r\nUser-Agent: Go-http-client/1.1\r\nX-Canary: yes\r\n\r\n"
@@ -178,9 +186,14 @@ func TestHTTPMistakes(t *testing.T) {
 func TestHTTPCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := newDo(t, HTTPOptions{URL: "http://127.0.0.1:1"})(ctx, 0); got.Kind != KindCanceled {
-		t.Errorf("got %+v", got)
-	}
+	ended := make(chan bool)
+	newDo(t, HTTPOptions{URL: "http://127.0.0.1:1"})(ctx, 0, func(got Outcome) {
+		defer close(ended)
+		if got.Kind != KindCanceled {
+			t.Errorf("got %+v", got)
+		}
+	})
+	<-ended
 }
 
 func TestKindOf(t *testing.T) {

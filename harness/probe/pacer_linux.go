@@ -8,21 +8,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slice bounds one sleep in the kernel, which no context can interrupt.
-const slice = 50 * time.Millisecond
+const (
+	// slice bounds one sleep in the kernel, which no context can interrupt.
+	slice = 50 * time.Millisecond
+	// A thread that sleeps wakes some tens of microseconds after the instant it
+	// named, so it names one that lies that much earlier: lead, learned from the
+	// sleeps so far. One in earlyOne of them may end before the instant and is
+	// followed by another for the rest; there is no spinning.
+	firstLead = 20 * time.Microsecond
+	maxLead   = 100 * time.Microsecond
+	leadStep  = 500 * time.Nanosecond
+	earlyOne  = 10
+)
 
 // Precise waits as precisely as this system can: on Linux in clock_nanosleep,
 // on a thread of its own, for absolute instants of the monotonic clock.
-func Precise() Pacer { return nanosleep{} }
+func Precise() Pacer { return &nanosleep{lead: firstLead} }
 
-type nanosleep struct{}
+type nanosleep struct {
+	lead time.Duration
+	// The same instant on Go's clock and, in nanoseconds, on the kernel's
+	// monotonic one; kernel is 0 where that cannot be read.
+	origin time.Time
+	kernel int64
+}
 
-func (nanosleep) Name() string { return "clock_nanosleep" }
+func (*nanosleep) Name() string { return "clock_nanosleep" }
 
 // Begin takes the thread for the goroutine and asks the kernel not to put its
 // wake-ups together with others, which costs 50 microseconds by default.
-func (nanosleep) Begin() func() {
+func (p *nanosleep) Begin() func() {
 	runtime.LockOSThread()
+	p.align()
 	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
 	if err == nil {
 		err = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
@@ -35,27 +52,61 @@ func (nanosleep) Begin() func() {
 	}
 }
 
-func (nanosleep) Wait(ctx context.Context, until time.Time) error {
+// align reads both clocks several times and keeps the two readings that lay
+// closest together.
+func (p *nanosleep) align() {
+	best := time.Duration(1<<63 - 1)
+	for range 8 {
+		var ts unix.Timespec
+		before := time.Now()
+		if unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) != nil {
+			return
+		}
+		if gap := time.Since(before); gap < best {
+			best, p.origin, p.kernel = gap, before, ts.Nano()
+		}
+	}
+}
+
+func (p *nanosleep) Wait(ctx context.Context, until time.Time) error {
 	for ctx.Err() == nil {
-		d := time.Until(until)
-		if d <= 0 {
+		left := time.Until(until)
+		if left <= 0 {
 			return nil
 		}
-		if err := sleep(min(d, slice)); err != nil {
+		target, last := until, left <= slice
+		switch {
+		case !last:
+			target = until.Add(slice - left)
+		case left > p.lead:
+			target = until.Add(-p.lead)
+		}
+		if err := p.sleep(target); err != nil {
 			return timers{}.Wait(ctx, until) // a sandbox that forbids the call
+		}
+		if last && target != until {
+			p.learn(time.Until(until) > 0)
 		}
 	}
 	return ctx.Err()
 }
 
-// sleep waits until d from now has come; a signal may end it early.
-func sleep(d time.Duration) error {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return err
+// learn moves the lead to where one sleep in earlyOne ends early.
+func (p *nanosleep) learn(early bool) {
+	if early {
+		p.lead = max(0, p.lead-(earlyOne-1)*leadStep)
+	} else {
+		p.lead = min(maxLead, p.lead+leadStep)
 	}
-	until := unix.NsecToTimespec(now.Nano() + int64(d))
-	err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &until, nil)
+}
+
+// sleep waits until the instant has come; a signal may end it early.
+func (p *nanosleep) sleep(until time.Time) error {
+	if p.kernel == 0 {
+		return unix.ENOSYS
+	}
+	at := unix.NsecToTimespec(p.kernel + int64(until.Sub(p.origin)))
+	err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &at, nil)
 	if err == unix.EINTR {
 		return nil
 	}

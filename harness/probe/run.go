@@ -17,9 +17,17 @@ type Clock struct {
 	Pacer Pacer
 }
 
-// A Do performs request n, counted from 0. It is called from many goroutines at
-// once and returns when the answer has been read or ctx is done.
-type Do func(ctx context.Context, n int) Outcome
+// A Do sends request n, counted from 0. The goroutine that keeps the time calls
+// it, so it returns at once and waits for nothing. It calls done once, from any
+// goroutine, when the answer has been read or ctx is done.
+type Do func(ctx context.Context, n int, done func(Outcome))
+
+// Blocking is a Do that makes each request in a goroutine of its own.
+func Blocking(do func(ctx context.Context, n int) Outcome) Do {
+	return func(ctx context.Context, n int, done func(Outcome)) {
+		go func() { done(do(ctx, n)) }()
+	}
+}
 
 // An Outcome is what became of one request.
 type Outcome struct {
@@ -36,7 +44,7 @@ type Result struct {
 	N    int           // counted from 0 in the order in which they are due
 	Due  time.Duration // when it should have been sent
 	Sent time.Duration // when it was
-	Done time.Duration // when Do returned
+	Done time.Duration // when its outcome was known
 	Outcome
 }
 
@@ -76,8 +84,10 @@ type run struct {
 	slots    chan struct{} // holds one for each request in flight
 	inFlight sync.WaitGroup
 
+	sinking sync.Mutex // guards what follows
+	sink    func(Result)
+
 	mu    sync.Mutex // guards what follows
-	sink  func(Result)
 	tally tally
 }
 
@@ -103,27 +113,40 @@ func (r *run) send(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		r.inFlight.Go(func() { r.one(ctx, n, due) })
+		r.one(ctx, n, due)
 	}
 	return nil
 }
 
-// one performs a request whose turn it is.
+// one sends a request whose turn it is.
 func (r *run) one(ctx context.Context, n int, due time.Duration) {
-	result := Result{N: n, Due: due, Sent: time.Since(r.clock.Origin)}
+	cancel := context.CancelFunc(func() {})
 	if r.load.Timeout > 0 {
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.load.Timeout)
-		defer cancel()
 	}
-	result.Outcome = r.do(ctx, n)
-	result.Done = time.Since(r.clock.Origin)
-	<-r.slots // before the sink, which may be slow
+	r.inFlight.Add(1)
+	result := Result{N: n, Due: due, Sent: time.Since(r.clock.Origin)}
+	r.do(ctx, n, func(o Outcome) {
+		result.Outcome, result.Done = o, time.Since(r.clock.Origin)
+		cancel()
+		<-r.slots // before the sink, which may be slow
+		r.ended(result)
+	})
+}
 
+// ended counts a result. The sink does not hold up whoever read the answer.
+func (r *run) ended(result Result) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.tally.add(result)
-	if r.sink != nil {
-		r.sink(result)
+	r.mu.Unlock()
+	if r.sink == nil {
+		r.inFlight.Done()
+		return
 	}
+	go func() {
+		defer r.inFlight.Done()
+		r.sinking.Lock()
+		defer r.sinking.Unlock()
+		r.sink(result)
+	}()
 }

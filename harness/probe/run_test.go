@@ -18,15 +18,18 @@ func fake() Clock { return Clock{Pacer: Timers()} }
 
 // answering gives a Do that takes as long as it is told for each request.
 func answering(took func(n int) time.Duration) Do {
-	return func(ctx context.Context, n int) Outcome {
+	return Blocking(func(ctx context.Context, n int) Outcome {
 		select {
 		case <-time.After(took(n)):
 			return Outcome{Status: 200}
 		case <-ctx.Done():
 			return Outcome{Err: ctx.Err(), Kind: KindOf(ctx.Err())}
 		}
-	}
+	})
 }
+
+// nothing answers at once.
+func nothing(_ context.Context, _ int, done func(Outcome)) { done(Outcome{}) }
 
 // byNumber collects results in the order in which they were due.
 func byNumber(results []Result) func(Result) {
@@ -136,14 +139,14 @@ func TestInterrupt(t *testing.T) {
 func TestSinkIsSerial(t *testing.T) {
 	count := 0
 	load := Load{Rate: 20000, Count: 500}
-	s, err := Run(t.Context(), Clock{}, load, func(context.Context, int) Outcome { return Outcome{} }, func(Result) { count++ })
+	s, err := Run(t.Context(), Clock{}, load, nothing, func(Result) { count++ })
 	if err != nil || count != 500 || s.Count != 500 {
 		t.Errorf("got %d results, %d counted, %v", count, s.Count, err)
 	}
 }
 
 func TestNobodyListens(t *testing.T) {
-	s, err := Run(t.Context(), Clock{}, Load{Every: 1, Count: 1}, func(context.Context, int) Outcome { return Outcome{} }, nil)
+	s, err := Run(t.Context(), Clock{}, Load{Every: 1, Count: 1}, nothing, nil)
 	if err != nil || s.Count != 1 || s.Rate != 0 {
 		t.Errorf("got %+v, %v", s, err)
 	}
