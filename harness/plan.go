@@ -2,7 +2,10 @@ package harness
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/check"
@@ -99,6 +102,23 @@ func tooShort(in *scenario.Input, d scenario.Duration) scenario.Problems {
 		}
 	}
 	return ps
+}
+
+// Plans predicts the drills, as many at a time as there are processors, and
+// returns the results in the order of the drills.
+func Plans(drills []*schedule.Drill) []result.Plan {
+	out := make([]result.Plan, len(drills))
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(drills)) {
+		running.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(drills)); i = next.Add(1) - 1 {
+				out[i] = Plan(drills[i]).Plan
+			}
+		})
+	}
+	running.Wait()
+	return out
 }
 
 // Plan predicts one drill: translate, play, judge, explain.

@@ -219,6 +219,45 @@ func TestStartupLinksNoClusterCode(t *testing.T) {
 	}
 }
 
+// What packages do before main costs every run. Time depends on the machine;
+// what they allocate does not. A short run ends before the first collection.
+func TestStartupIsLight(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "faildrill")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(program, "plan", "fixtures/recipes/external-failover/")
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1,gctrace=1", "GOGC=")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	var exit *exec.ExitError
+	if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Fatalf("got %v, want exit code 1\n%s", err, stderr.String())
+	}
+	packages, allocated := 0, 0
+	for line := range strings.Lines(stderr.String()) {
+		words := strings.Fields(line)
+		switch {
+		case words[0] == "gc":
+			t.Errorf("a collection: %s", line)
+		case words[0] == "init" && len(words) > 7:
+			packages++
+			n, err := strconv.Atoi(words[7])
+			if err != nil {
+				t.Fatal(err)
+			}
+			allocated += n
+		}
+	}
+	if packages < 20 || allocated > initBytes {
+		t.Errorf("%d packages allocate %d bytes before main, want at most %d", packages, allocated, initBytes)
+	}
+}
+
+// initBytes is a third more than it was when this was written.
+const initBytes = 1_100_000
+
 func TestExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		seen []code

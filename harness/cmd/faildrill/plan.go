@@ -27,11 +27,9 @@ func (a *app) plan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var plans []result.Plan
-			for _, d := range drills {
-				p := harness.Plan(d)
-				plans = append(plans, p.Plan)
-				a.code.add(codeOfPlan(&p.Plan))
+			plans := harness.Plans(drills)
+			for i := range plans {
+				a.code.add(codeOfPlan(&plans[i]))
 			}
 			switch {
 			case fix:
