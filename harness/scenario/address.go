@@ -64,13 +64,15 @@ type Address struct {
 func (in *Input) Addresses() []Address {
 	var all []Address
 	config := slices.Clone(in.Resources)
+	at := map[string]int{} // index in all, by name
 	add := func(step int) {
 		had := len(all)
 		for _, a := range addressesOf(config) {
-			i := slices.IndexFunc(all, func(b Address) bool { return b.Name == a.Name })
+			i, known := at[a.Name]
 			switch {
-			case i < 0:
+			case !known:
 				a.Step = step
+				at[a.Name] = len(all)
 				all = append(all, a)
 			case i >= had: // another port of the same moment
 				all[i].Ports = append(all[i].Ports, a.Ports...)

@@ -126,7 +126,10 @@ func (in *Input) upstreams() []Upstream {
 		return DefaultUpstreams(in)
 	}
 	upstreams := slices.Clone(in.Scenario.Spec.Upstreams)
-	addresses := in.Addresses()
+	var addresses []Address
+	if slices.ContainsFunc(upstreams, func(u Upstream) bool { return len(u.Ports) == 0 }) {
+		addresses = in.Addresses()
+	}
 	for i := range upstreams {
 		u := &upstreams[i]
 		u.Addresses = cmp.Or(u.Addresses, 1)

@@ -33,6 +33,8 @@ type Drill struct {
 	// Patched has the text of objects that differ from the input's documents,
 	// by PatchKey.
 	Patched map[string]string
+
+	shared *shared // nil: nothing
 }
 
 // PatchKey is the key of Drill.Patched: which configuration, and which object.
@@ -94,11 +96,11 @@ func (d *Drill) Compile() *Compiled {
 		var cfgs []xds.Config
 		var ts []istio.Translation
 		for j := range spec.Clients {
-			t := istio.Translate(res, clientOf(&spec.Clients[j]), meshOf(spec.Mesh), d.Profile)
+			t := d.shared.translate(res, clientOf(&spec.Clients[j]), meshOf(spec.Mesh), d.Profile)
 			cfgs, ts = append(cfgs, t.Config), append(ts, t)
 		}
 		s.Configs, c.Translations = append(s.Configs, cfgs), append(c.Translations, ts)
-		s.Documents = append(s.Documents, d.documents(i))
+		s.Documents = append(s.Documents, d.shared.documents(d, i))
 	}
 	config := 0
 	for i := range spec.Timeline {

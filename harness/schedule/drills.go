@@ -38,13 +38,16 @@ func Drills(in *scenario.Input, o Options, override *ClientOverride) ([]*Drill, 
 		p = *o.Profile
 	}
 	var drills []*Drill
+	of := &shared{resources: in.Resources}
+	upstreams := scenario.DefaultUpstreams(in)
 	for _, svc := range services(in, override, p) {
 		for _, cl := range clientsFor(svc, override) {
 			for _, lost := range losses(svc) {
-				d, err := newDrill(in, o, p, svc, cl, lost)
+				d, err := newDrill(in, o, p, svc, cl, lost, upstreams)
 				if err != nil {
 					return nil, err
 				}
+				d.shared = of
 				drills = append(drills, d)
 			}
 		}
@@ -185,7 +188,7 @@ func losses(s service) []loss {
 }
 
 // newDrill writes the drill as a scenario and makes it like any other.
-func newDrill(in *scenario.Input, o Options, p istio.Profile, svc service, cl generatedClient, lost loss) (*Drill, error) {
+func newDrill(in *scenario.Input, o Options, p istio.Profile, svc service, cl generatedClient, lost loss, upstreams []scenario.Upstream) (*Drill, error) {
 	c := cl.Client
 	c.Traffic = scenario.Traffic{URL: svc.url(), Every: scenario.Duration(requestEvery), Start: scenario.Duration(firstRequest)}
 	sc := &scenario.Scenario{APIVersion: "faildrill.dev/v1alpha1", Kind: "Scenario"}
@@ -193,7 +196,7 @@ func newDrill(in *scenario.Input, o Options, p istio.Profile, svc service, cl ge
 	sc.Spec.Profile = p.Istio
 	sc.Spec.Duration = scenario.Duration(requestsBefore*requestEvery + watched)
 	sc.Spec.Clients = []scenario.Client{c}
-	sc.Spec.Upstreams = scenario.DefaultUpstreams(in)
+	sc.Spec.Upstreams = slices.Clone(upstreams)
 	for _, u := range sc.Spec.Upstreams {
 		if slices.ContainsFunc(lost.addresses, func(a string) bool { return SameAddress(a, u.Address) }) {
 			sc.Spec.Timeline = append(sc.Spec.Timeline, scenario.Step{
