@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
-# Measures process start to exit of `plan` beside a bare cobra program: medians
-# of ROUNDS rounds with one of each a round, so that a slow machine slows both.
-# Then the Go benchmarks, six counts each.
+# Measures what the README promises beside comparable programs, in one run:
+# medians of six rounds, under five minutes. Arguments go to hack/bench (-h);
+# ISTIOCTL names an istioctl to compare with. The packages' own benchmarks are
+# run by go test -bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-go build -o bin/faildrill ./harness/cmd/faildrill
-go build -o bin/barecobra ./hack/barecobra
-go run ./hack/startup -rounds "${ROUNDS:-25}"
-if [ "${1-}" != "-startup" ]; then
-	go test -run '^$' -bench . -count "${COUNT:-6}" ./harness/engine/... ./harness/probe ./harness/scenario ./harness/istio
-fi
+go build -o bin/ ./harness/cmd/faildrill
+go -C hack/bench build -o "$PWD/bin/" . ./barecobra
+exec bin/faildrillbench "$@"

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == serveArg {
+		serve()
+		return
+	}
+	rounds := flag.Int("rounds", 6, "rounds, each running every row of a figure once")
+	only := flag.String("only", "", "the figures to measure, separated by commas; empty: all")
+	bin := flag.String("bin", "bin", "folder of faildrill and barecobra")
+	istioctl := flag.String("istioctl", os.Getenv("ISTIOCTL"), "istioctl, to compare with its analyze; empty: leave that out")
+	flag.Parse()
+	if err := run(*rounds, *only, *bin, *istioctl); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(rounds int, only, bin, istioctl string) error {
+	began := time.Now()
+	folder, err := os.MkdirTemp("", "faildrill-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	servers, err := startServers(2)
+	if err != nil {
+		return err
+	}
+	defer servers.stop()
+	programs, err := programs(bin, istioctl, folder)
+	if err != nil {
+		return err
+	}
+	figures := []figure{atOnce(), withServiceTimes(), scaling(), hour(), prober(servers)}
+	figures = append(figures, programs...)
+	missed, measured := 0, 0
+	for _, f := range figures {
+		if only != "" && !strings.Contains(","+only+",", ","+f.name+",") {
+			continue
+		}
+		m, err := f.measure(os.Stdout, rounds)
+		if err != nil {
+			return err
+		}
+		missed += m
+		measured++
+	}
+	if measured == 0 {
+		return fmt.Errorf("no figure is called %q", only)
+	}
+	fmt.Printf("\n%d rows missed a goal; %.0f s\n", missed, time.Since(began).Seconds())
+	return nil
+}
