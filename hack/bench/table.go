@@ -76,10 +76,10 @@ func (r *row) cells(values map[string][]float64) ([]string, bool) {
 		ok = ok && met
 	}
 	if r.most > 0 {
-		goal(got <= r.most, "<= %s %s", number(r.most), r.unit)
+		goal(got <= r.most, "<= %v %s", r.most, r.unit)
 	}
 	if r.least > 0 {
-		goal(got >= r.least, ">= %s %s", number(r.least), r.unit)
+		goal(got >= r.least, ">= %v %s", r.least, r.unit)
 	}
 	peer, ratio := "", ""
 	if r.peer != "" {
@@ -91,7 +91,7 @@ func (r *row) cells(values map[string][]float64) ([]string, bool) {
 		peer = r.peer + " " + number(median(values[r.peer]))
 		ratio = number(median(ratios))
 		if r.ratio > 0 {
-			goal(median(ratios) <= r.ratio, "<= %s of peer", number(r.ratio))
+			goal(median(ratios) <= r.ratio, "<= %v of peer", r.ratio)
 		}
 	}
 	mark := ""
@@ -111,11 +111,11 @@ func median(v []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// number has three significant digits, and no exponent.
+// number has four significant digits, and no exponent.
 func number(v float64) string {
 	digits := 2
 	if v != 0 {
-		digits = max(0, 2-int(math.Floor(math.Log10(math.Abs(v)))))
+		digits = max(0, 3-int(math.Floor(math.Log10(math.Abs(v)))))
 	}
 	s := fmt.Sprintf("%.*f", digits, v)
 	if strings.Contains(s, ".") {
