@@ -1,4 +1,5 @@
-// Package pool is the HTTP/1 connection pool of one host in one worker.
+// Package pool is the connection pool of one host in one worker: Pool for HTTP/1,
+// HTTP2 for connections that carry many streams.
 //
 //	switch p.NewStream(id, lim, &use) {
 //	case pool.Attached:            // a connection was idle
@@ -13,7 +14,7 @@
 // stays with its host although the host is ejected meanwhile.
 //
 // Rules: Envoy's documentation, "Connection pooling" and "Circuit breaking";
-// source/common/conn_pool/conn_pool_base.cc. Not here: HTTP/2, preconnecting.
+// source/common/conn_pool/conn_pool_base.cc. Not here: preconnecting.
 package pool
 
 import "github.com/faildrill/faildrill/harness/xds"
@@ -36,24 +37,19 @@ const (
 	Refused
 )
 
-// Pool is the state of one host's pool. It is a plain value; Clone copies it.
+// Pool is the state of one host's HTTP/1 pool. It is a plain value; Clone copies it.
 type Pool struct {
-	idle       int
-	busy       int
-	connecting []int32
-	pending    []int32
+	queue
+	idle int
+	busy int
 }
 
 // Clone returns an independent copy.
 func (p *Pool) Clone() Pool {
 	c := *p
-	c.connecting = append([]int32(nil), p.connecting...)
-	c.pending = append([]int32(nil), p.pending...)
+	c.queue = p.queue.clone()
 	return c
 }
-
-// Pending is the number of streams that wait for a connection.
-func (p *Pool) Pending() int { return len(p.pending) }
 
 // NewStream attaches the stream to an idle connection or queues it.
 //
@@ -88,12 +84,6 @@ func (p *Pool) Wanted(lim *xds.CircuitBreakers, use *Use) bool {
 	return use.Connections < lim.MaxConnections || p.idle+p.busy+len(p.connecting) == 0
 }
 
-// Open records a connection that is on its way.
-func (p *Pool) Open(conn int32, use *Use) {
-	p.connecting = append(p.connecting, conn)
-	use.Connections++
-}
-
 // Connected makes a connection usable. It returns the stream that has waited
 // longest, if any. A stream that exceeds MaxRequests is the caller's to refuse.
 func (p *Pool) Connected(conn int32, use *Use) (stream int32, ok bool) {
@@ -118,54 +108,6 @@ func (p *Pool) next(use *Use) (int32, bool) {
 	return id, true
 }
 
-// Failed ends a connect attempt: everything that waits fails with it, in the
-// order in which Envoy fails it (newest first before 1.40), and the other
-// connections that were on their way for those streams are given up. It returns
-// the streams and whether conn was still on its way.
-//
-// Rule: RuleFailTogether, RuleFailOldestFirst.
-func (p *Pool) Failed(conn int32, oldestFirst bool, use *Use) ([]int32, bool) {
-	if !p.drop(conn) {
-		return nil, false
-	}
-	use.Connections -= 1 + uint32(len(p.connecting))
-	p.connecting = nil
-	ids := p.pending
-	p.pending = nil
-	use.Pending -= uint32(len(ids))
-	if !oldestFirst {
-		for i, j := 0, len(ids)-1; i < j; i, j = i+1, j-1 {
-			ids[i], ids[j] = ids[j], ids[i]
-		}
-	}
-	return ids, true
-}
-
-func (p *Pool) drop(conn int32) bool {
-	for i, c := range p.connecting {
-		if c == conn {
-			p.connecting = append(p.connecting[:i], p.connecting[i+1:]...)
-			return true
-		}
-	}
-	return false
-}
-
-// Cancel takes a stream off the queue, because its request was given up. The
-// connection that was on its way for it goes on.
-//
-// Rule: RuleConnectGoesOn.
-func (p *Pool) Cancel(id int32, use *Use) bool {
-	for i, s := range p.pending {
-		if s == id {
-			p.pending = append(p.pending[:i], p.pending[i+1:]...)
-			use.Pending--
-			return true
-		}
-	}
-	return false
-}
-
 // Done ends a stream. The connection is kept unless reuse is false. It returns
 // the stream that takes it over, if any.
 func (p *Pool) Done(reuse bool, use *Use) (stream int32, ok bool) {
@@ -185,8 +127,17 @@ func (p *Pool) Closed(use *Use) {
 	use.Connections--
 }
 
-// CloseIdle closes what is idle: the host was ejected, or went away.
+// CloseIdle closes what is idle: the host went away.
 func (p *Pool) CloseIdle(use *Use) {
 	use.Connections -= uint32(p.idle)
 	p.idle = 0
+}
+
+// Drain is what an ejection does: idle connections are closed, and those that
+// are still on their way too, unless a stream waits for one of them.
+//
+// Rule: RuleDrain, RuleDrainConnecting.
+func (p *Pool) Drain(use *Use) {
+	p.CloseIdle(use)
+	p.giveUp(use)
 }
