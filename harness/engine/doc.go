@@ -31,6 +31,6 @@
 //
 // The rules that it follows, and where Envoy has them, are in rules.go.
 //
-// It leaves out active health checks, ring hash and maglev, HTTP/2 pools, and DNS
-// that changes during a drill.
+// It leaves out active health checks, ring hash and maglev, and DNS that changes
+// during a drill.
 package engine

@@ -100,9 +100,11 @@ type proxy struct {
 type clusterState struct {
 	*Cluster
 	pools   []pool.Pool
-	carried []int    // requests that the newest connection of a host has had: the one in use as long as they come in turn
-	drains  []uint32 // how often the connections of a host were drained
+	http2   []pool.HTTP2 // instead of pools, if the hosts speak HTTP/2
+	carried []int        // requests that the newest connection of a host has had: the one in use as long as they come in turn
+	drains  []uint32     // how often the connections of a host were drained
 	use     pool.Use
+	failing uint32 // requests that fail together right now and were not asked about a retry yet
 	retries uint32 // that hold the retry breaker
 	client  int32
 	splits  bool // outlier detection keeps errors of the local side apart: a connection that works counts
@@ -144,11 +146,17 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 	}
 	cs := &clusterState{
 		Cluster: NewCluster(c, w.s.Profile.Rules, hosts, w.delays, now, &w.ch),
-		pools:   make([]pool.Pool, len(hosts)),
 		drains:  make([]uint32, len(hosts)),
 		carried: make([]int, len(hosts)),
 		client:  client,
 		splits:  c.OutlierDetection != nil && c.OutlierDetection.SplitExternalLocalOriginErrors,
+	}
+	if n := c.MaxConcurrentStreams; n > 0 {
+		for range hosts {
+			cs.http2 = append(cs.http2, pool.NewHTTP2(n))
+		}
+	} else {
+		cs.pools = make([]pool.Pool, len(hosts))
 	}
 	w.tr.Add(cs.LoadEvent(client, now))
 	return cs
@@ -178,7 +186,7 @@ func (w *world) advance(c *clusterState) {
 }
 
 // changed records what a cluster decided. The connections of an ejected host
-// that are idle are closed; busy ones finish.
+// that are idle, or on their way for nobody, are closed; busy ones finish.
 //
 // Rule: RuleDrain.
 func (w *world) changed(c *clusterState, ch Change) {
@@ -190,8 +198,7 @@ func (w *world) changed(c *clusterState, ch Change) {
 		w.log(line)
 	}
 	if ch.Kind == HostEjected {
-		c.pools[ch.Host].CloseIdle(&c.use)
-		c.drains[ch.Host]++
+		c.drain(ch.Host)
 	}
 	w.tr.Add(c.ChangeEvent(c.client, ch))
 }

@@ -34,6 +34,9 @@ type request struct {
 	answer   answer
 }
 
+// brokeOff is what the client sees of an answer that does not end.
+const brokeOff = "the answer broke off"
+
 // stage is where an attempt stands.
 type stage uint8
 
@@ -132,13 +135,12 @@ func (w *world) attempt(i int32) {
 		return
 	}
 	r.tried = append(r.tried, h)
-	lim := &r.c.cfg.CircuitBreakers
-	switch r.c.pools[h].NewStream(i, lim, &r.c.use) {
+	switch r.c.newStream(h, i) {
 	case pool.Attached:
 		w.attach(i)
 	case pool.Queued:
 		r.stage = pending
-		if r.c.pools[h].Wanted(lim, &r.c.use) {
+		if r.c.wanted(h) {
 			w.open(r.c, h)
 		}
 	case pool.Refused:
@@ -175,7 +177,7 @@ func (w *world) open(c *clusterState, h int32) {
 	conn := w.connSlot()
 	w.opened++
 	w.conns[conn] = connecting{c, h}
-	c.pools[h].Open(conn, &c.use)
+	c.opens(h, conn)
 	host := &c.hosts[h]
 	e := event{kind: evConnect, i: conn}
 	switch w.upstreamOf(host).connect(w.now, host.Port) {
@@ -217,6 +219,12 @@ func (w *world) connected(conn int32) {
 	}
 	w.freeConns = append(w.freeConns, conn)
 	c.carried[h] = 0
+	if c.http2 != nil {
+		if c.http2[h].Connected(conn) {
+			w.readyHTTP2(c, h)
+		}
+		return
+	}
 	i, ok := c.pools[h].Connected(conn, &c.use)
 	w.ready(c, h, i, ok)
 }
@@ -245,15 +253,17 @@ func (w *world) ready(c *clusterState, h, i int32, ok bool) {
 func (w *world) connectFailed(conn int32, res trace.Result) {
 	c, h := w.conns[conn].c, w.conns[conn].host
 	w.freeConns = append(w.freeConns, conn)
-	ids, ok := c.pools[h].Failed(conn, w.s.Profile.Rules.PendingFailOldestFirst, &c.use)
+	ids, ok := c.connectFailed(h, conn, w.s.Profile.Rules.PendingFailOldestFirst)
 	if !ok {
 		return
 	}
-	for _, i := range ids {
+	for k, i := range ids {
 		r := &w.reqs[i]
 		r.stage = idle
+		c.failing = uint32(len(ids) - k)
 		w.failed(i, r, res, outlier.ConnectFailed, retry.ConnectFailure, trace.FlagUF)
 	}
+	c.failing = 0
 }
 
 // attach sends the request on a connection.
@@ -295,8 +305,12 @@ func (w *world) response(i int32, r *request) {
 		return
 	}
 	w.advance(r.c)
+	if r.answer.reset && r.c.http2 != nil {
+		w.connectionLost(i)
+		return
+	}
 	if r.answer.reset {
-		w.release(r, false)
+		w.release(i, r, false)
 		w.failed(i, r, trace.Reset, outlier.ConnectFailed, retry.ResetFailure, trace.FlagUC)
 		return
 	}
@@ -313,7 +327,7 @@ func (w *world) response(i int32, r *request) {
 	w.record(r, trace.Answered, r.answer.status, charged)
 	switch decision {
 	case retry.Again:
-		w.release(r, true)
+		w.release(i, r, true)
 		w.backOff(i, r)
 		return
 	case retry.Exhausted:
@@ -333,7 +347,7 @@ func (w *world) response(i int32, r *request) {
 // exchange ends a request that its first attempt has answered, whole.
 func (w *world) exchange(i int32, r *request, charged bool) {
 	host := r.host
-	w.release(r, true)
+	w.release(i, r, true)
 	w.tr.Exchange(&trace.Request{
 		At: trace.Sec(r.due), Sent: trace.Sec(r.sent), Done: trace.Sec(w.now), Client: r.client, N: r.n, Status: r.answer.status,
 		Host: r.c.hosts[host].Trace, Upstream: r.c.hosts[host].Upstream, Attempts: 1,
@@ -347,7 +361,7 @@ func (w *world) bodyEnd(i int32, r *request) {
 		return
 	}
 	host := r.host
-	w.release(r, true)
+	w.release(i, r, true)
 	w.end(i, r, r.answer.status, host, "")
 }
 
@@ -361,7 +375,7 @@ func (w *world) again(r *request, f retry.Failure) retry.Decision {
 	if d != retry.Again {
 		return d
 	}
-	if r.c.retries >= r.c.cfg.CircuitBreakers.MaxRetries {
+	if r.c.retries >= r.c.retriesAllowed() {
 		r.flags |= trace.FlagUO
 		return retry.No
 	}
@@ -423,7 +437,7 @@ func (w *world) tryTimeout(i int32, r *request) {
 	if r.stage != attached {
 		return
 	}
-	w.release(r, false)
+	w.release(i, r, false)
 	w.failed(i, r, trace.PerTryTimeout, outlier.Timeout, retry.PerTryTimeout, trace.FlagUT)
 }
 
@@ -438,14 +452,14 @@ func (w *world) routeTimeout(i int32, r *request) {
 	case attached:
 		w.advance(r.c)
 		charged := w.charge(r, outlier.Timeout, 0)
-		w.release(r, false)
+		w.release(i, r, false)
 		w.record(r, trace.Timeout, 0, charged)
 	case pending:
-		r.c.pools[r.host].Cancel(i, &r.c.use)
+		r.c.cancel(r.host, i)
 		w.record(r, trace.Cancelled, 0, false)
 	case body:
-		w.release(r, false)
-		w.end(i, r, 0, NoHost, "the answer broke off")
+		w.release(i, r, false)
+		w.end(i, r, 0, NoHost, brokeOff)
 		return
 	case idle:
 	}
@@ -491,12 +505,12 @@ func (w *world) impatient(client int32) {
 func (w *world) clientTimeout(i int32, r *request) {
 	switch r.stage {
 	case attached:
-		w.release(r, false)
+		w.release(i, r, false)
 		w.record(r, trace.Cancelled, 0, false)
 	case body:
-		w.release(r, false)
+		w.release(i, r, false)
 	case pending:
-		r.c.pools[r.host].Cancel(i, &r.c.use)
+		r.c.cancel(r.host, i)
 		w.record(r, trace.Cancelled, 0, false)
 	case idle:
 	}
@@ -505,16 +519,24 @@ func (w *world) clientTimeout(i int32, r *request) {
 }
 
 // release gives the connection back, or closes it, and lets a waiting stream
-// have it.
-func (w *world) release(r *request, reuse bool) {
+// have it. One that carries several streams stays in any case.
+func (w *world) release(i int32, r *request, reuse bool) {
 	r.stage = idle
 	c, h := r.c, r.host
 	c.End(h)
+	if c.http2 != nil {
+		c.http2[h].Done(i, &c.use)
+		w.readyHTTP2(c, h)
+		if c.wanted(h) {
+			w.open(c, h)
+		}
+		return
+	}
 	// An ejection drains the connections of its moment; later ones stay.
 	reuse = reuse && !c.retired && r.drains == c.drains[h]
 	next, ok := c.pools[h].Done(reuse, &c.use)
 	w.ready(c, h, next, ok)
-	if lim := &c.cfg.CircuitBreakers; c.pools[h].Wanted(lim, &c.use) {
+	if c.wanted(h) {
 		w.open(c, h)
 	}
 }

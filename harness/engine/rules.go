@@ -19,6 +19,7 @@ const (
 	RuleTimeoutCharged      RuleID = "envoy/timeout-charged"       // 4.2: router.cc, onResponseTimeout, onPerTryTimeoutCommon
 	RulePendingNotCharged   RuleID = "envoy/pending-not-charged"   // 4.2, measured X08, X50: upstream_request.cc
 	RuleOverflowNotCharged  RuleID = "envoy/overflow-not-charged"  // 4.2, 9.6: router.cc, onUpstreamReset
+	RuleLostAfterHeaders    RuleID = "envoy/lost-after-headers"    // 4.2, measured X09: router.cc, onUpstreamReset
 	RuleRetiredNotCharged   RuleID = "envoy/retired-not-charged"   // 4.3, 12.3: outlier_detection_impl.cc, putHttpResponseCode
 
 	// Outlier detection: what is ejected.
@@ -56,13 +57,14 @@ const (
 	RuleCoarseHealth      RuleID = "envoy/coarse-health"        // 3.1, measured X28: upstream_impl.h, coarseHealth
 
 	// From the ejection to the load balancer.
-	RuleThreadHops     RuleID = "envoy/thread-hops"         // 4.4, 5.4: outlier_detection_impl.cc, notifyMainThreadConsecutiveError
-	RuleEveryLevel     RuleID = "envoy/every-level"         // 5.2, measured X05: upstream_impl.cc, reloadHealthyHostsHelper
-	RuleMergeWindow    RuleID = "envoy/update-merge-window" // 5.2, measured G07: cluster_manager_impl.cc, scheduleUpdate
-	RuleMergeRideAlong RuleID = "envoy/merge-ride-along"    // 5.2, measured X05: cluster_manager_impl.cc, applyUpdates
-	RuleDrain          RuleID = "envoy/drain-on-ejection"   // 5.3, measured X32: cluster_manager_impl.cc, onHostHealthFailure
-	RulePartition      RuleID = "envoy/partition"           // 3.1, 3.2: upstream_impl.cc, partitionHostList
-	RuleDraining       RuleID = "envoy/draining-excluded"   // 3.2; 15, 1.30: upstream_impl.cc, excludeBasedOnHealthFlag
+	RuleThreadHops      RuleID = "envoy/thread-hops"             // 4.4, 5.4: outlier_detection_impl.cc, notifyMainThreadConsecutiveError
+	RuleEveryLevel      RuleID = "envoy/every-level"             // 5.2, measured X05: upstream_impl.cc, reloadHealthyHostsHelper
+	RuleMergeWindow     RuleID = "envoy/update-merge-window"     // 5.2, measured G07: cluster_manager_impl.cc, scheduleUpdate
+	RuleMergeRideAlong  RuleID = "envoy/merge-ride-along"        // 5.2, measured X05: cluster_manager_impl.cc, applyUpdates
+	RuleDrain           RuleID = "envoy/drain-on-ejection"       // 5.3, measured X32: cluster_manager_impl.cc, onHostHealthFailure
+	RuleDrainConnecting RuleID = "envoy/drain-closes-connecting" // 5.3, measured on 1.36.2, 1.40.0: conn_pool_base.cc, closeIdleConnectionsForDrainingPool
+	RulePartition       RuleID = "envoy/partition"               // 3.1, 3.2: upstream_impl.cc, partitionHostList
+	RuleDraining        RuleID = "envoy/draining-excluded"       // 3.2; 15, 1.30: upstream_impl.cc, excludeBasedOnHealthFlag
 
 	// Priorities and panic; load_balancer_impl.cc.
 	RuleAvailability           RuleID = "envoy/availability"             // 6.1: recalculatePerPriorityState
@@ -110,7 +112,14 @@ const (
 	RuleFailTogether    RuleID = "envoy/pending-fail-together"     // 9.5, measured G12: onConnectionEvent, purgePendingStreams
 	RuleFailOldestFirst RuleID = "envoy/pending-fail-oldest-first" // 9.5, 15, measured X64: purgePendingStreams
 	RuleConnectGoesOn   RuleID = "envoy/connect-goes-on"           // 4.2, measured X08: onPendingStreamCancel
+	RuleOthersConnect   RuleID = "envoy/other-connections-go-on"   // 9.5, measured on 1.36.2, 1.40.0: onConnectionEvent
 	RuleConnectTimeout  RuleID = "envoy/connect-timeout"           // 9.5: onConnectTimeout
+
+	// HTTP/2; source/common/conn_pool/conn_pool_base.cc unless another is named.
+	RuleMultiplexed    RuleID = "envoy/http2-multiplexes"     // 9.4, measured G12: tryCreateNewConnection
+	RuleStreamReset    RuleID = "envoy/http2-stream-reset"    // measured X57: onStreamClosed
+	RuleConnectionLost RuleID = "envoy/http2-connection-lost" // measured on 1.36.2, 1.40.0: codec_client.cc, onEvent
+	RuleGoAway         RuleID = "envoy/http2-go-away"         // measured on 1.36.2, 1.40.0: http2/conn_pool.cc, onGoAway
 
 	// Retries; source/common/router.
 	RuleRetryOnResponse    RuleID = "envoy/retry-on-response"   // 11.2: retry_state_impl.cc, wouldRetryFromHeaders
@@ -118,6 +127,7 @@ const (
 	RuleOverflowNoRetry    RuleID = "envoy/overflow-no-retry"   // 9.6: retry_state_impl.cc, wouldRetryFromReset
 	RuleRetryLimit         RuleID = "envoy/retry-limit"         // 11.2, 10.5: retry_state_impl.cc, shouldRetry
 	RuleRetryBreaker       RuleID = "envoy/max-retries"         // 9.7, 10.5, measured X64: retry_state_impl.cc, shouldRetry
+	RuleRetryBudget        RuleID = "envoy/retry-budget"        // 9.7, measured on 1.36.2, 1.40.0: resource_manager_impl.h, RetryBudgetImpl
 	RuleBackOff            RuleID = "envoy/back-off"            // 11.3, measured X63: backoff_strategy.cc
 	RulePreviousHosts      RuleID = "envoy/previous-hosts"      // 11.4, measured X60: load_balancer_impl.cc, chooseHost
 	RulePreviousPriorities RuleID = "envoy/previous-priorities" // 11.4, measured X27: previous_priorities.cc
@@ -143,14 +153,14 @@ func Rules() []RuleID {
 	return []RuleID{
 		RuleEveryAttemptCharged, RuleLocalErrorsAsCodes, RuleSplitLocalOrigin, RuleGatewayCodes, RuleGatewayFirst,
 		RuleSuccessEndsRuns, RuleThresholdEquality, RuleTimeoutCharged, RulePendingNotCharged, RuleOverflowNotCharged,
-		RuleRetiredNotCharged,
+		RuleLostAfterHeaders, RuleRetiredNotCharged,
 		RuleEjectedDropped, RuleCounterRestarts, RuleMaxEjectionPercent, RuleStrictMaxEjectionPercent,
 		RuleAlwaysEjectOneHost, RuleCapBeforeSampler, RuleEnforcing, RuleEjectionTime, RuleMultiplierCap,
 		RuleReturnAtTick, RuleTickPhase, RuleReturnClearsCounters, RuleReturnsOneByOne, RuleDecay,
 		RuleDecayNeedsInterval, RuleJitter, RuleTickOrder, RuleDeprecatedCounters, RuleEventLog,
 		RuleWindows, RuleRequestVolume, RuleMinimumHosts, RuleSuccessRate, RuleFailurePercentage, RuleDoubleEjection,
 		RuleOutlierOrder, RuleDegraded, RuleDegradedUntilTick, RuleSharedJitter, RuleCoarseHealth,
-		RuleThreadHops, RuleEveryLevel, RuleMergeWindow, RuleMergeRideAlong, RuleDrain, RulePartition, RuleDraining,
+		RuleThreadHops, RuleEveryLevel, RuleMergeWindow, RuleMergeRideAlong, RuleDrain, RuleDrainConnecting, RulePartition, RuleDraining,
 		RuleAvailability, RuleLoadDistribution, RuleHealthyBeforeDegraded, RuleLoadRemainder, RulePanicThreshold,
 		RulePanicNeedsLoss, RuleTotalPanic, RulePanicOff, RulePanicAllHosts, RuleWeightedPriorityHealth, RuleChoosePriority,
 		RuleLocalityWeight, RuleNoLocalitySchedule, RuleLocalityScheduler, RuleLocalityOrder,
@@ -160,8 +170,9 @@ func Rules() []RuleID {
 		RuleRandom, RuleActiveRequests,
 		RuleSlowStart, RuleSlowStartMode, RuleSlowStartSchedule, RuleSlowStartOnce,
 		RulePendingLimit, RuleMaxRequests, RuleMaxConnections, RuleFailTogether, RuleFailOldestFirst,
-		RuleConnectGoesOn, RuleConnectTimeout,
-		RuleRetryOnResponse, RuleRetryOnReset, RuleOverflowNoRetry, RuleRetryLimit, RuleRetryBreaker, RuleBackOff,
+		RuleConnectGoesOn, RuleOthersConnect, RuleConnectTimeout,
+		RuleMultiplexed, RuleStreamReset, RuleConnectionLost, RuleGoAway,
+		RuleRetryOnResponse, RuleRetryOnReset, RuleOverflowNoRetry, RuleRetryLimit, RuleRetryBreaker, RuleRetryBudget, RuleBackOff,
 		RulePreviousHosts, RulePreviousPriorities, RuleRetryLoadsKept, RuleChargeThenRetry, RuleRetryFindsCluster, RulePerTryTimeout,
 		RuleNoHost, RuleFailureReplies, RuleRouteTimeout, RuleClusterRebuilt, RuleDNSHosts, RuleOneAddressOnce,
 		RuleBestDomain, RuleFirstRouteFits, RuleUnknownClusters,

@@ -324,8 +324,7 @@ func (w *world) closeIdle(u int32) {
 		for _, c := range w.proxies[i].clusters {
 			for h := range c.hosts {
 				if c.hosts[h].Upstream == u {
-					c.pools[h].CloseIdle(&c.use)
-					c.drains[h]++ // and the others when their requests have ended
+					c.leave(int32(h))
 				}
 			}
 		}

@@ -59,8 +59,11 @@ type Cluster struct {
 
 	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"` // nil: no detector
 	CircuitBreakers  CircuitBreakers   `json:"circuitBreakers"`
-	DNS              *DNS              `json:"dns,omitempty"`
-	TLS              string            `json:"tls,omitempty"` // mode of the DestinationRule; "" is plain text
+	// MaxConcurrentStreams is how many requests one HTTP/2 connection carries at once; 0: the hosts speak HTTP/1.1.
+	MaxConcurrentStreams uint32 `json:"maxConcurrentStreams,omitempty"`
+
+	DNS *DNS   `json:"dns,omitempty"`
+	TLS string `json:"tls,omitempty"` // mode of the DestinationRule; "" is plain text
 }
 
 // LeastRequestConfig is config.cluster.v3.Cluster.LeastRequestLbConfig with its defaults written out.
@@ -247,6 +250,14 @@ type CircuitBreakers struct {
 	MaxPendingRequests uint32 `json:"maxPendingRequests"`
 	MaxRequests        uint32 `json:"maxRequests"`
 	MaxRetries         uint32 `json:"maxRetries"`
+	// RetryBudget, if present, is the limit of concurrent retries instead of MaxRetries.
+	RetryBudget *RetryBudget `json:"retryBudget,omitempty"`
+}
+
+// RetryBudget limits the concurrent retries of a cluster by its requests.
+type RetryBudget struct {
+	Percent             float64 `json:"percent"` // of the requests that are active or wait for a connection
+	MinRetryConcurrency uint32  `json:"minRetryConcurrency"`
 }
 
 // Unlimited is the threshold that istiod sends for every limit that a rule does not set.

@@ -93,7 +93,7 @@ func (w *world) traceHost(client int32, cluster string, h *engine.Host) int32 {
 }
 
 // changed records what a cluster decided. An ejected host's idle connections
-// are closed; busy ones finish.
+// are closed, and those that nobody waits for; busy ones finish.
 func (w *world) changed(c *cluster, ch engine.Change) {
 	if ch.Kind == engine.LoadChanged {
 		w.emit(c.LoadEvent(c.client, ch.At))
@@ -101,7 +101,7 @@ func (w *world) changed(c *cluster, ch engine.Change) {
 	}
 	if ch.Kind == engine.HostEjected {
 		c.drains[ch.Host]++
-		c.closeIdle(ch.Host)
+		c.drain(ch.Host)
 	}
 	w.emit(c.ChangeEvent(c.client, ch))
 }
@@ -113,6 +113,18 @@ func (c *cluster) closeIdle(h int32) {
 	}
 	c.idle[h] = nil
 	c.pools[h].CloseIdle(&c.use)
+}
+
+// drain is what an ejection does to the host's connections.
+func (c *cluster) drain(h int32) {
+	c.closeIdle(h)
+	if c.pools[h].Pending() == 0 {
+		for _, cn := range c.opening[h] {
+			cn.close()
+		}
+		c.opening[h] = nil
+	}
+	c.pools[h].Drain(&c.use)
 }
 
 // leave closes every idle connection to an upstream, as a server that goes away

@@ -2,6 +2,7 @@ package inproc
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/engine/outlier"
@@ -141,10 +142,8 @@ func (w *world) connectFailed(cn *conn, res trace.Result) {
 	if !ok {
 		return
 	}
-	for _, o := range c.opening[h] {
-		o.close()
-	}
-	c.opening[h] = nil
+	c.opening[h] = slices.DeleteFunc(c.opening[h], func(o *conn) bool { return o == cn })
+	cn.close()
 	for _, id := range ids {
 		rq := w.streams[id]
 		rq.stage = idle
