@@ -133,6 +133,13 @@ func setCluster(t *testing.T, c *xds.Cluster, o options) {
 	take(t, o, "max_pending", &c.CircuitBreakers.MaxPendingRequests)
 	take(t, o, "max_requests", &c.CircuitBreakers.MaxRequests)
 	take(t, o, "max_retries", &c.CircuitBreakers.MaxRetries)
+	take(t, o, "http2", &c.MaxConcurrentStreams)
+	if _, ok := o["budget"]; ok {
+		var budget xds.RetryBudget
+		take(t, o, "budget", &budget.Percent)
+		take(t, o, "budget_min", &budget.MinRetryConcurrency)
+		c.CircuitBreakers.RetryBudget = &budget
+	}
 	none(t, o)
 }
 
