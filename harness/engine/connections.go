@@ -88,7 +88,7 @@ func (w *world) readyHTTP2(c *clusterState, h int32) {
 
 // connectionLost ends every request on the connection that a request is on. What
 // waited for headers fails like a reset one; what had them is charged although it
-// was a success, and breaks off.
+// was a success, and breaks off. The trace has its attempt already, as it was then.
 //
 // Rule: RuleConnectionLost, RuleLostAfterHeaders.
 func (w *world) connectionLost(i int32) {
@@ -104,24 +104,12 @@ func (w *world) connectionLost(i int32) {
 			continue
 		}
 		w.advance(c)
-		if w.charge(r, outlier.ConnectFailed, 0) {
-			w.blame(r)
-		}
+		w.charge(r, outlier.ConnectFailed, 0)
 		r.flags |= trace.FlagUC
 		w.end(i, r, 0, NoHost, brokeOff)
 	}
 	if c.wanted(h) {
 		w.open(c, h)
-	}
-}
-
-// blame marks the attempt of a request, which is recorded already, as charged.
-func (w *world) blame(r *request) {
-	for k := len(w.tr.Attempts) - 1; k >= 0; k-- {
-		if a := &w.tr.Attempts[k]; a.Client == r.client && a.Request == r.n {
-			a.Charged = true
-			return
-		}
 	}
 }
 

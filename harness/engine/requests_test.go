@@ -265,7 +265,9 @@ at 0 fault hole a blackhole
 // What charges a host: the route timeout while headers are waited for, two of two; a
 // client that goes away does not; a connection that is lost after the headers does, in
 // addition. The last needs two streams on one connection here: one has its headers and
-// waits for its body when the other one's connection breaks.
+// waits for its body when the other one's connection breaks. The trace counts one
+// charge, as the attempt with headers was recorded when they came; the host is ejected
+// by the second.
 func TestX09Timeouts(t *testing.T) {
 	shows(t, `upstream a 198.18.0.1
 outlier consecutive_5xx=2 consecutive_gateway=0 max_percent=100
@@ -301,7 +303,7 @@ play 1s`, `
 at 0: 0 UC (the answer broke off): a 200
 at 0.01: 503 UC: a reset
 at 0.02: 503 UH
-2 attempts, 2 charged, overflow 0, 1 connections`)
+2 attempts, 1 charged, overflow 0, 1 connections`)
 }
 
 // A connection that is lost takes all its streams with it, the newest first (measured
