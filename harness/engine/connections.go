@@ -112,16 +112,3 @@ func (w *world) connectionLost(i int32) {
 		w.open(c, h)
 	}
 }
-
-// retriesAllowed is how many retries may be under way at once. A budget counts
-// the request that asks, and those that fail together with it and were not asked yet.
-//
-// Rule: RuleRetryBudget.
-func (c *clusterState) retriesAllowed() uint32 {
-	lim := &c.cfg.CircuitBreakers
-	b := lim.RetryBudget
-	if b == nil {
-		return lim.MaxRetries
-	}
-	return max(b.MinRetryConcurrency, uint32(b.Percent/100*float64(c.use.Requests+c.use.Pending+c.failing)))
-}

@@ -104,7 +104,6 @@ type clusterState struct {
 	carried []int        // requests that the newest connection of a host has had: the one in use as long as they come in turn
 	drains  []uint32     // how often the connections of a host were drained
 	use     pool.Use
-	failing uint32 // requests that fail together right now and were not asked about a retry yet
 	retries uint32 // that hold the retry breaker
 	client  int32
 	splits  bool // outlier detection keeps errors of the local side apart: a connection that works counts

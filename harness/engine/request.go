@@ -260,10 +260,10 @@ func (w *world) connectFailed(conn int32, res trace.Result) {
 	for k, i := range ids {
 		r := &w.reqs[i]
 		r.stage = idle
-		c.failing = uint32(len(ids) - k)
+		c.use.Failing = uint32(len(ids) - k)
 		w.failed(i, r, res, outlier.ConnectFailed, retry.ConnectFailure, trace.FlagUF)
 	}
-	c.failing = 0
+	c.use.Failing = 0
 }
 
 // attach sends the request on a connection.
@@ -375,7 +375,7 @@ func (w *world) again(r *request, f retry.Failure) retry.Decision {
 	if d != retry.Again {
 		return d
 	}
-	if r.c.retries >= r.c.retriesAllowed() {
+	if r.c.retries >= r.c.use.Retries(&r.c.cfg.CircuitBreakers) {
 		r.flags |= trace.FlagUO
 		return retry.No
 	}

@@ -43,7 +43,7 @@ func (t *translator) addClusters(s *service) {
 			continue
 		}
 		for j := range r.subsets {
-			t.addCluster(s, i, kind, subsetPolicy(base, r.subsets[j], port.Number), &r.subsets[j])
+			t.addCluster(s, i, kind, t.subsetPolicy(base, r.subsets[j], port.Number), &r.subsets[j])
 		}
 	}
 }
@@ -71,7 +71,7 @@ func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryTyp
 		HealthyPanicThreshold:  t.panicThreshold(p.outlierDetection, s),
 		UpdateMergeWindow:      updateMergeWindow,
 		OutlierDetection:       outlierDetection(p.outlierDetection),
-		CircuitBreakers:        circuitBreakers(p.connectionPool),
+		CircuitBreakers:        t.circuitBreakers(p),
 		TLS:                    tlsMode(p.tls),
 	}
 	c.SlowStart = t.slowStart(p.loadBalancer, c.LBPolicy)

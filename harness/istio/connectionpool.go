@@ -19,7 +19,8 @@ func (t *translator) connectTimeout(cp *networking.ConnectionPoolSettings) time.
 
 // circuitBreakers maps the limits; istiod cannot tell 0 from unset, and sends the largest number then.
 // Rule: RuleCircuitBreakers, cluster_traffic_policy.go: getDefaultCircuitBreakerThresholds, applyConnectionPool.
-func circuitBreakers(cp *networking.ConnectionPoolSettings) xds.CircuitBreakers {
+func (t *translator) circuitBreakers(p policy) xds.CircuitBreakers {
+	cp := p.connectionPool
 	limit := func(n int32) uint32 {
 		if n > 0 {
 			return uint32(n)
@@ -31,5 +32,25 @@ func circuitBreakers(cp *networking.ConnectionPoolSettings) xds.CircuitBreakers 
 		MaxPendingRequests: limit(cp.GetHttp().GetHttp1MaxPendingRequests()),
 		MaxRequests:        limit(cp.GetHttp().GetHttp2MaxRequests()), // HTTP/1 requests count too
 		MaxRetries:         limit(cp.GetHttp().GetMaxRetries()),
+		RetryBudget:        t.retryBudget(p.retryBudget),
 	}
+}
+
+// retryBudget maps the budget, which replaces the limit of retries; a minimum of 0 is unset.
+// Rule: RuleRetryBudget, RuleRetryBudgetPercent, cluster_traffic_policy.go: applyRetryBudget.
+func (t *translator) retryBudget(in *networking.TrafficPolicy_RetryBudget) *xds.RetryBudget {
+	if in == nil || !t.v.has(RuleRetryBudget) {
+		return nil
+	}
+	b := &xds.RetryBudget{Percent: 20, MinRetryConcurrency: 3}
+	if !t.v.has(RuleRetryBudgetPercent) {
+		b.Percent = 0.2
+	}
+	if in.Percent != nil {
+		b.Percent = in.Percent.Value
+	}
+	if in.MinRetryConcurrency > 0 {
+		b.MinRetryConcurrency = in.MinRetryConcurrency
+	}
+	return b
 }

@@ -198,7 +198,11 @@ var fields = map[string]field{
 	"TrafficPolicy.port_level_settings": {},
 	"TrafficPolicy.tunnel":              decides("TCP tunnels are not modelled"),
 	"TrafficPolicy.proxy_protocol":      decides("an upstream that does not expect the PROXY header fails"),
-	"TrafficPolicy.retry_budget":        decides("it limits concurrent retries"),
+	"TrafficPolicy.retry_budget":        {},
+
+	"TrafficPolicy.RetryBudget.percent":               {},
+	"TrafficPolicy.RetryBudget.min_retry_concurrency": {},
+	"TrafficPolicy.RetryBudget.budget_interval":       decides("the requests of the last interval count too"),
 
 	"TrafficPolicy.PortTrafficPolicy.port":              {},
 	"TrafficPolicy.PortTrafficPolicy.load_balancer":     {},

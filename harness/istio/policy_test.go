@@ -209,6 +209,47 @@ func TestConnectionPool(t *testing.T) {
 	}
 }
 
+// retryBudget: since 1.27; without percent 20 %, and 0.2 % before 1.30; without a
+// minimum 3. An entry for the port loses it. A subset's policy over a rule's inherits
+// or replaces it since 1.30, and lost both before; over none it counts.
+func TestRetryBudget(t *testing.T) {
+	const (
+		rule   = "  trafficPolicy: {retryBudget: {percent: 50, minRetryConcurrency: 7}}\n"
+		bare   = "  trafficPolicy: {retryBudget: {}}\n"
+		ported = "  trafficPolicy: {retryBudget: {}, portLevelSettings: [{port: {number: 80}, connectionPool: {tcp: {maxConnections: 7}}}]}\n"
+		tcp    = "  subsets: [{name: s, trafficPolicy: {connectionPool: {tcp: {maxConnections: 9}}}}]\n"
+		own    = "  subsets: [{name: s, trafficPolicy: {retryBudget: {percent: 10}}}]\n"
+		port   = "  subsets: [{name: s, trafficPolicy: {retryBudget: {percent: 10}, portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]}}]\n"
+		none   = "  subsets: [{name: s}]\n"
+	)
+	const whole, subset = "outbound|80||svc.com", "outbound|80|s|svc.com"
+	for _, c := range []struct {
+		release, spec, cluster string
+		want                   *xds.RetryBudget
+	}{
+		{"1.26", rule, whole, nil},
+		{"1.27", rule, whole, &xds.RetryBudget{Percent: 50, MinRetryConcurrency: 7}},
+		{"1.27", bare, whole, &xds.RetryBudget{Percent: 0.2, MinRetryConcurrency: 3}},
+		{"1.29", bare, whole, &xds.RetryBudget{Percent: 0.2, MinRetryConcurrency: 3}},
+		{"1.30", bare, whole, &xds.RetryBudget{Percent: 20, MinRetryConcurrency: 3}},
+		{"1.31", "  trafficPolicy: {retryBudget: {percent: 0}}\n", whole, &xds.RetryBudget{MinRetryConcurrency: 3}},
+		{"1.31", ported, whole, nil},
+		{"1.31", rule + none, subset, &xds.RetryBudget{Percent: 50, MinRetryConcurrency: 7}},
+		{"1.29", rule + none, subset, &xds.RetryBudget{Percent: 50, MinRetryConcurrency: 7}},
+		{"1.31", rule + tcp, subset, &xds.RetryBudget{Percent: 50, MinRetryConcurrency: 7}},
+		{"1.29", rule + tcp, subset, nil},
+		{"1.30", rule + own, subset, &xds.RetryBudget{Percent: 10, MinRetryConcurrency: 3}},
+		{"1.29", rule + own, subset, nil},
+		{"1.29", own, subset, &xds.RetryBudget{Percent: 10, MinRetryConcurrency: 3}},
+		{"1.31", rule + port, subset, &xds.RetryBudget{Percent: 50, MinRetryConcurrency: 7}},
+	} {
+		got := cluster(t, translate(t, c.release, "kind: DestinationRule\nmetadata: {name: d}\nspec:\n  host: svc.com\n"+c.spec), c.cluster)
+		if d := cmp.Diff(c.want, got.CircuitBreakers.RetryBudget); d != "" {
+			t.Errorf("%s, %s of\n%s(-want +got)\n%s", c.release, c.cluster, c.spec, d)
+		}
+	}
+}
+
 // istio-semantics 3.7: the port entry is whole, the subset overlays blocks.
 func TestPortLevelAndSubsets(t *testing.T) {
 	tr := translate(t, "1.31", `

@@ -61,6 +61,9 @@ const (
 	RulePassthrough         RuleID = "istio/passthrough"
 	RuleConnectTimeout      RuleID = "istio/connect-timeout"
 	RuleCircuitBreakers     RuleID = "istio/circuit-breakers"
+	RuleRetryBudget         RuleID = "istio/retry-budget"
+	RuleRetryBudgetPercent  RuleID = "istio/retry-budget-percent"
+	RuleRetryBudgetSubset   RuleID = "istio/retry-budget-subset"
 	RuleTLSMode             RuleID = "istio/tls-mode"
 
 	// Routes.
@@ -91,7 +94,8 @@ func Rules() []RuleID {
 		RuleRuleNamespaces, RuleMostSpecificHost, RuleMergeRules, RuleMergeSameExport, RuleWorkloadSelector,
 		RulePortLevel, RuleSubsetPolicy, RuleSubsetLabels,
 		RuleOutlierDetection, RulePanicThreshold, RulePanicOff, RuleLoadBalancer, RuleDefaultLeastRequest,
-		RuleWarmup, RuleWarmupDuration, RulePassthrough, RuleConnectTimeout, RuleCircuitBreakers, RuleTLSMode,
+		RuleWarmup, RuleWarmupDuration, RulePassthrough, RuleConnectTimeout, RuleCircuitBreakers, RuleRetryBudget, RuleRetryBudgetPercent,
+		RuleRetryBudgetSubset, RuleTLSMode,
 		RuleVirtualHosts, RuleAbsoluteDomain, RuleRouteOrder, RuleRouteMatch, RuleRouteDestination, RuleRouteTimeout,
 		RuleDefaultRetries, RuleRetries, RuleNo503Retry, RuleRetryHashKeepsHost, RuleRetryIgnorePreviousHosts, RuleRetryBackoff,
 	}

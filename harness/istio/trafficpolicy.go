@@ -10,7 +10,9 @@ type policy struct {
 	loadBalancer     *networking.LoadBalancerSettings
 	outlierDetection *networking.OutlierDetection
 	tls              *networking.ClientTLSSettings
+	retryBudget      *networking.TrafficPolicy_RetryBudget
 
+	given            bool  // there is a policy at all
 	base             place // where a missing block would go
 	connectionPoolAt place
 	loadBalancerAt   place
@@ -20,7 +22,7 @@ type policy struct {
 
 // portPolicy takes the blocks for one port from a policy.
 // Rule: RulePortLevel, pilot/pkg/networking/util/util.go: GetPortLevelTrafficPolicy.
-// An entry for the port replaces all four blocks; what it omits is default, not inherited.
+// An entry for the port replaces the whole policy; what it omits is default, not inherited.
 func portPolicy(p *networking.TrafficPolicy, at place, port uint32) (policy, bool) {
 	for i, e := range p.GetPortLevelSettings() {
 		if e.GetPort() != nil && e.Port.Number == port {
@@ -28,14 +30,16 @@ func portPolicy(p *networking.TrafficPolicy, at place, port uint32) (policy, boo
 			return newPolicy(e.ConnectionPool, e.LoadBalancer, e.OutlierDetection, e.Tls, at), true
 		}
 	}
-	return newPolicy(p.GetConnectionPool(), p.GetLoadBalancer(), p.GetOutlierDetection(), p.GetTls(), at), false
+	whole := newPolicy(p.GetConnectionPool(), p.GetLoadBalancer(), p.GetOutlierDetection(), p.GetTls(), at)
+	whole.retryBudget, whole.given = p.GetRetryBudget(), p != nil
+	return whole, false
 }
 
 func newPolicy(cp *networking.ConnectionPoolSettings, lb *networking.LoadBalancerSettings,
 	od *networking.OutlierDetection, tls *networking.ClientTLSSettings, at place,
 ) policy {
 	return policy{
-		cp, lb, od, tls, at,
+		cp, lb, od, tls, nil, true, at,
 		at.sub("connectionPool"), at.sub("loadBalancer"), at.sub("outlierDetection"), at.sub("tls"),
 	}
 }
@@ -44,7 +48,8 @@ func newPolicy(cp *networking.ConnectionPoolSettings, lb *networking.LoadBalance
 // Rule: RuleSubsetPolicy, util.go: MergeSubsetTrafficPolicy, and
 // pilot/pkg/model/destination_rule.go: MergeTrafficPolicy. A block that the subset
 // has replaces the rule's; with an entry for the port, the absent ones do too.
-func subsetPolicy(base policy, s subset, port uint32) policy {
+// Rule: RuleRetryBudgetSubset: a retry budget is never lost to an entry for the port.
+func (t *translator) subsetPolicy(base policy, s subset, port uint32) policy {
 	if s.TrafficPolicy == nil {
 		return base
 	}
@@ -62,6 +67,12 @@ func subsetPolicy(base policy, s subset, port uint32) policy {
 	}
 	if own.tls != nil || forPort {
 		merged.tls, merged.tlsAt = own.tls, own.tlsAt
+	}
+	switch {
+	case own.retryBudget != nil && (!base.given || t.v.has(RuleRetryBudgetSubset)):
+		merged.retryBudget = own.retryBudget
+	case !t.v.has(RuleRetryBudgetSubset):
+		merged.retryBudget = nil
 	}
 	return merged
 }

@@ -49,8 +49,11 @@ var changes = []Change{
 	{string(RuleRetryIgnorePreviousHosts), IstioHalf, "1.26", "retries.retryIgnorePreviousHosts; before, ignored", "release note retry-hosts"},
 	{string(RuleRetryBackoff), IstioHalf, "1.26", "retries.backoff; before, ignored", "release note retry_backoff"},
 	{string(RuleAbsoluteDomain), IstioHalf, "1.27", "the host with a final dot is a domain too; before, not", "PILOT_ENABLE_ABSOLUTE_FQDN_VHOST_DOMAIN"},
+	{string(RuleRetryBudget), IstioHalf, "1.27", "trafficPolicy.retryBudget; before, ignored", "cluster_traffic_policy.go at 1.26.0 and 1.27.0"},
 	{string(RuleTopologyLocalityLabel), IstioHalf, "1.29", "the label topology.istio.io/locality beats istio-locality; before, ignored", "release note 58186"},
 	{string(RuleDNSFailoverPriority), IstioHalf, "1.30", "failoverPriority applies to DNS clusters, and kills istiod when their endpoints lie in several localities; before, ignored there", "release note dns-failover-priority; istio-semantics 2.6, executed"},
+	{string(RuleRetryBudgetPercent), IstioHalf, "1.30", "a retryBudget without percent allows 20 %; before, 0.2 %", "cluster_traffic_policy.go at 1.29.0 and 1.30.0"},
+	{string(RuleRetryBudgetSubset), IstioHalf, "1.30", "a subset's policy inherits the rule's retryBudget or replaces it; before, laid over a rule's policy it dropped both", "pilot/pkg/networking/util/util.go at 1.29.0 and 1.30.0"},
 	{string(RuleNetworkPreferred), IstioHalf, "1.31", "a leading topology.istio.io/network in failoverPriority prefers, and the walk goes on; before, a mismatch ended it", "loadbalancer.go at 1.30.0 and release-1.31"},
 	{string(RulePanicOff), IstioHalf, "1.31", "panic is off without outlierDetection; before, Envoy's 50 %", "release note 60690"},
 

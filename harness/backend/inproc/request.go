@@ -144,11 +144,13 @@ func (w *world) connectFailed(cn *conn, res trace.Result) {
 	}
 	c.opening[h] = slices.DeleteFunc(c.opening[h], func(o *conn) bool { return o == cn })
 	cn.close()
-	for _, id := range ids {
+	for k, id := range ids {
 		rq := w.streams[id]
 		rq.stage = idle
+		c.use.Failing = uint32(len(ids) - k)
 		w.failed(rq, res, outlier.ConnectFailed, retry.ConnectFailure, trace.FlagUF)
 	}
+	c.use.Failing = 0
 }
 
 // charge tells outlier detection. It reports whether the host was blamed.
@@ -219,7 +221,7 @@ func (w *world) again(rq *request, f retry.Failure) retry.Decision {
 	if d != retry.Again {
 		return d
 	}
-	if rq.c.retries >= rq.c.Config().CircuitBreakers.MaxRetries {
+	if rq.c.retries >= rq.c.use.Retries(&rq.c.Config().CircuitBreakers) {
 		rq.flags |= trace.FlagUO
 		return retry.No
 	}

@@ -25,6 +25,19 @@ type Use struct {
 	Connections uint32
 	Pending     uint32
 	Requests    uint32
+	Failing     uint32 // that fail together right now and were not yet asked about a retry, the next one included
+}
+
+// Retries is how many retries may be under way at once. A budget counts the
+// request that asks: it still has its connection, or is among those that fail.
+//
+// Rule: RuleRetryBudget.
+func (u *Use) Retries(lim *xds.CircuitBreakers) uint32 {
+	b := lim.RetryBudget
+	if b == nil {
+		return lim.MaxRetries
+	}
+	return max(b.MinRetryConcurrency, uint32(b.Percent/100*float64(u.Requests+u.Pending+u.Failing)))
 }
 
 // Admission is what became of a new stream.
