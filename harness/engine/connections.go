@@ -7,6 +7,18 @@ import (
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
+// grow makes room for the connections of so many hosts.
+func (c *clusterState) grow(hosts int) {
+	for len(c.drains) < hosts {
+		c.drains, c.carried = append(c.drains, 0), append(c.carried, 0)
+		if n := c.cfg.MaxConcurrentStreams; n > 0 {
+			c.http2 = append(c.http2, pool.NewHTTP2(n))
+		} else {
+			c.pools = append(c.pools, pool.Pool{})
+		}
+	}
+}
+
 // newStream asks the host's pool for a connection.
 func (c *clusterState) newStream(h, i int32) pool.Admission {
 	lim := &c.cfg.CircuitBreakers

@@ -145,18 +145,10 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 	}
 	cs := &clusterState{
 		Cluster: NewCluster(c, w.s.Profile.Rules, hosts, w.delays, now, &w.ch),
-		drains:  make([]uint32, len(hosts)),
-		carried: make([]int, len(hosts)),
 		client:  client,
 		splits:  c.OutlierDetection != nil && c.OutlierDetection.SplitExternalLocalOriginErrors,
 	}
-	if n := c.MaxConcurrentStreams; n > 0 {
-		for range hosts {
-			cs.http2 = append(cs.http2, pool.NewHTTP2(n))
-		}
-	} else {
-		cs.pools = make([]pool.Pool, len(hosts))
-	}
+	cs.grow(len(hosts))
 	w.tr.Add(cs.LoadEvent(client, now))
 	return cs
 }

@@ -79,6 +79,13 @@ func TestAgreesWithTheEngine(t *testing.T) {
 			cluster(s).ConnectTimeout = 140 * ms
 			s.Steps = []schedule.Step{fault(150*ms, schedule.Fault{Name: "f", Behaviour: schedule.Blackhole})}
 		}, "503 from -1, 1 attempts, UF"},
+		// The connections beside the failed one go on: the next requests wait for
+		// those, not for connections of their own, which would be too late.
+		{"a young request waits for a connection that outlived its own request", func(s *schedule.Schedule) {
+			route(s).Timeout, route(s).Retry = 180*ms, nil
+			cluster(s).ConnectTimeout, cluster(s).OutlierDetection = 250*ms, nil
+			s.Steps = []schedule.Step{fault(150*ms, schedule.Fault{Name: "f", Behaviour: schedule.Blackhole})}
+		}, "503 from -1, 1 attempts, UF"},
 		{"the path decides", func(s *schedule.Schedule) {
 			s.Clients[0].Load.URL, s.Clients[0].Load.Path = "http://mydb.com/orders?n=1", "/orders?n=1"
 			s.Steps = []schedule.Step{
