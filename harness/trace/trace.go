@@ -203,7 +203,7 @@ type Request struct {
 	Status   int32  `json:"status"` // 0: no answer
 	Host     int32  `json:"host"`   // host of the final answer; -1: answered by the proxy, or not at all
 	Upstream int32  `json:"upstream"`
-	Attempts int32  `json:"attempts"`
+	Attempts int32  `json:"attempts"` // on a host; Envoy counts one more if the last pick found none
 	Flags    Flags  `json:"flags"`
 	Error    string `json:"error,omitempty"` // what the client saw when there was no answer
 }
