@@ -247,7 +247,7 @@ at 0 fault hole a blackhole
 		for l := range strings.Lines(host + c.client) {
 			d.do(strings.Fields(l))
 		}
-		w, _ := d.play("8s")
+		w, _, _ := d.play("8s")
 		tr := w.tr.Unpack()
 		timeouts, failed := 0, 0
 		for _, r := range tr.Requests {
@@ -345,7 +345,7 @@ at 0 fault slow a delay delay=600ms first=4
 at 0.07 fault bad a status status=500 first=2`) {
 			d.do(strings.Fields(l))
 		}
-		w, _ := d.play("2s")
+		w, _, _ := d.play("2s")
 		c := w.proxies[0].clusters["c"]
 		tr, ok := w.tr.Unpack(), 0
 		for _, r := range tr.Requests {
