@@ -97,7 +97,11 @@ func (d *Drill) Compile() *Compiled {
 		var ts []istio.Translation
 		for j := range spec.Clients {
 			t := d.shared.translate(res, clientOf(&spec.Clients[j]), meshOf(spec.Mesh), d.Profile)
-			cfgs, ts = append(cfgs, t.Config), append(ts, t)
+			cfg := t.Config
+			if d.Generated {
+				cfg = reached(&cfg, s.Clients[j].Load.Host)
+			}
+			cfgs, ts = append(cfgs, cfg), append(ts, t)
 		}
 		s.Configs, c.Translations = append(s.Configs, cfgs), append(c.Translations, ts)
 		s.Documents = append(s.Documents, d.shared.documents(d, i))

@@ -60,6 +60,26 @@ type service struct {
 	host      string
 	port      uint32
 	endpoints []endpoint
+	addresses map[string]bool // of all clusters that requests to the host can reach
+}
+
+// reached is the part of a configuration that requests to a host can meet. A
+// generated drill plays no more of it: there are as many drills as endpoints, and
+// each would play every service of the mesh.
+func reached(c *xds.Config, host string) xds.Config {
+	out := xds.Config{Clusters: []xds.Cluster{}, VirtualHosts: []xds.VirtualHost{}}
+	for _, v := range c.VirtualHosts {
+		if v.Matches(host) {
+			out.VirtualHosts = append(out.VirtualHosts, v)
+		}
+	}
+	for _, k := range c.Clusters {
+		leads := func(r xds.Route) bool { return r.Cluster == k.Name }
+		if slices.ContainsFunc(out.VirtualHosts, func(v xds.VirtualHost) bool { return slices.ContainsFunc(v.Routes, leads) }) {
+			out.Clusters = append(out.Clusters, k)
+		}
+	}
+	return out
 }
 
 type endpoint struct {
@@ -84,7 +104,15 @@ func services(in *scenario.Input, o *ClientOverride, p istio.Profile) []service 
 		if cluster == nil {
 			continue
 		}
-		s := service{host: v.Domains[0], port: v.Port}
+		s := service{host: v.Domains[0], port: v.Port, addresses: map[string]bool{}}
+		meets := reached(&t.Config, s.host)
+		for _, k := range meets.Clusters {
+			for _, l := range k.Localities {
+				for _, e := range l.Endpoints {
+					s.addresses[canonical(e.Address)] = true
+				}
+			}
+		}
 		for _, l := range cluster.Localities {
 			for _, e := range l.Endpoints {
 				s.endpoints = append(s.endpoints, endpoint{e.Address, l.Locality})
@@ -196,7 +224,11 @@ func newDrill(in *scenario.Input, o Options, p istio.Profile, svc service, cl ge
 	sc.Spec.Profile = p.Istio
 	sc.Spec.Duration = scenario.Duration(requestsBefore*requestEvery + watched)
 	sc.Spec.Clients = []scenario.Client{c}
-	sc.Spec.Upstreams = slices.Clone(upstreams)
+	for _, u := range upstreams {
+		if svc.addresses[canonical(u.Address)] {
+			sc.Spec.Upstreams = append(sc.Spec.Upstreams, u)
+		}
+	}
 	for _, u := range sc.Spec.Upstreams {
 		if slices.ContainsFunc(lost.addresses, func(a string) bool { return SameAddress(a, u.Address) }) {
 			sc.Spec.Timeline = append(sc.Spec.Timeline, scenario.Step{

@@ -276,3 +276,6 @@ func (s *Schedule) Resolve(address string) []netip.Addr {
 func SameAddress(a, b string) bool {
 	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
 }
+
+// canonical is the one spelling of all addresses that are the same.
+func canonical(address string) string { return strings.ToLower(strings.TrimSuffix(address, ".")) }
