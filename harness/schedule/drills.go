@@ -39,11 +39,19 @@ func Drills(in *scenario.Input, o Options, override *ClientOverride) ([]*Drill, 
 	}
 	var drills []*Drill
 	of := &shared{resources: in.Resources}
+	at := map[string]int{}
 	upstreams := scenario.DefaultUpstreams(in)
+	for i, u := range upstreams {
+		at[canonical(u.Address)] = i
+	}
 	for _, svc := range services(in, override, p) {
+		var own []scenario.Upstream
+		for _, i := range svc.upstreams(at) {
+			own = append(own, upstreams[i])
+		}
 		for _, cl := range clientsFor(svc, override) {
 			for _, lost := range losses(svc) {
-				d, err := newDrill(in, o, p, svc, cl, lost, upstreams)
+				d, err := newDrill(in, o, p, svc, cl, lost, own)
 				if err != nil {
 					return nil, err
 				}
@@ -85,6 +93,18 @@ func reached(c *xds.Config, host string) xds.Config {
 type endpoint struct {
 	address  string
 	locality xds.Locality
+}
+
+// upstreams are the places of those that serve the addresses, in order.
+func (s *service) upstreams(at map[string]int) []int {
+	var out []int
+	for a := range s.addresses {
+		if i, ok := at[a]; ok {
+			out = append(out, i)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // services are the HTTP services of the configuration, with the endpoints of
@@ -224,11 +244,7 @@ func newDrill(in *scenario.Input, o Options, p istio.Profile, svc service, cl ge
 	sc.Spec.Profile = p.Istio
 	sc.Spec.Duration = scenario.Duration(requestsBefore*requestEvery + watched)
 	sc.Spec.Clients = []scenario.Client{c}
-	for _, u := range upstreams {
-		if svc.addresses[canonical(u.Address)] {
-			sc.Spec.Upstreams = append(sc.Spec.Upstreams, u)
-		}
-	}
+	sc.Spec.Upstreams = slices.Clone(upstreams)
 	for _, u := range sc.Spec.Upstreams {
 		if slices.ContainsFunc(lost.addresses, func(a string) bool { return SameAddress(a, u.Address) }) {
 			sc.Spec.Timeline = append(sc.Spec.Timeline, scenario.Step{

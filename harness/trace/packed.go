@@ -30,6 +30,7 @@ type exchange struct {
 
 const (
 	chunk      = 1 << 13
+	firstRoom  = 1 << 6
 	chargedBit = 1 << 15
 )
 
@@ -52,7 +53,11 @@ func (t *Trace) Exchange(r *Request, charged bool) {
 	p := &t.packed
 	last := len(p.chunks) - 1
 	if last < 0 || len(p.chunks[last]) == chunk {
-		p.chunks = append(p.chunks, make([]exchange, 0, chunk))
+		room := chunk
+		if last < 0 {
+			room = firstRoom // which grows; most drills are short
+		}
+		p.chunks = append(p.chunks, make([]exchange, 0, room))
 		last++
 	}
 	p.chunks[last] = append(p.chunks[last], e)
