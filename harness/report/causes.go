@@ -95,20 +95,13 @@ func (p *page) fix(c *result.Cause) {
 // hunk is the change of one field.
 type hunk struct{ parent, leaf, from, to string }
 
-// hunks takes a fix apart: one that changes two fields joins them with "and".
+// hunks takes a fix apart.
 func hunks(f *result.Fix) []hunk {
-	fields, tos := strings.Split(f.Field, " and "), strings.Split(f.To, " and ")
-	if len(fields) != len(tos) {
-		fields, tos = []string{f.Field}, []string{f.To}
-	}
 	var out []hunk
-	for i := range fields {
-		h := hunk{leaf: fields[i], to: tos[i]}
-		if k := strings.LastIndex(fields[i], "."); k >= 0 {
-			h.parent, h.leaf = fields[i][:k], fields[i][k+1:]
-		}
-		if i == 0 {
-			h.from = f.From
+	for _, e := range f.All() {
+		h := hunk{leaf: e.Field, from: e.From, to: e.To}
+		if k := strings.LastIndex(e.Field, "."); k >= 0 {
+			h.parent, h.leaf = e.Field[:k], e.Field[k+1:]
 		}
 		out = append(out, h)
 	}

@@ -320,7 +320,10 @@ func gallery() []result.Plan {
 	partial.Counters["north"] = result.Counter{Attempts: 3}
 	partial.Causes = []result.Cause{{
 		Code: "no-outlier-detection", Field: "spec.trafficPolicy.outlierDetection", File: "dr.yaml", Line: 8, Default: "none", Message: "no outlierDetection: a failing endpoint is never taken out",
-		Fix: &result.Fix{Field: "spec.trafficPolicy.outlierDetection and spec.endpoints[0].locality", To: "{maxEjectionPercent: 100} and us-east1"},
+		Fix: &result.Fix{Field: "spec.trafficPolicy.outlierDetection", To: "{maxEjectionPercent: 100}", Edits: []result.Edit{
+			{Resource: "DestinationRule default/a", Field: "spec.trafficPolicy.outlierDetection", To: "{maxEjectionPercent: 100}"},
+			{Resource: "ServiceEntry default/a", Field: "spec.endpoints[0].locality", To: "us-east1"},
+		}},
 	}, {
 		Code: "threshold-not-reached", Field: "spec.trafficPolicy.outlierDetection.consecutive5xxErrors", File: "dr.yaml", Line: 9, Since: "Envoy 1.10",
 		Message: "consecutive5xxErrors 5: 8 failures were charged, and never 5 in a row on one host, so that nothing was ejected",

@@ -191,17 +191,38 @@ type Cause struct {
 	Since   string `json:"since,omitempty"`   // the release since which it is so
 	Message string `json:"message"`
 	Fix     *Fix   `json:"fix"`
+	// ErrorsAvoided is how many client errors fewer the drill has with the best
+	// change for this cause alone; negative: it has more. Null: no change was tried.
+	ErrorsAvoided *int `json:"errorsAvoided"`
 }
 
-// Fix is the smallest change that makes the drill pass.
+// Fix is the smallest change that makes the drill pass, or, where it passes
+// already, that betters it. Field, From and To are its first edit.
 type Fix struct {
 	Field string `json:"field"`
 	From  string `json:"from"` // "": not set
 	To    string `json:"to"`
-	// Patch is the object to apply, as YAML.
+	Edits []Edit `json:"edits"` // all of it, the first included
+	// Patch is the objects to apply, as YAML.
 	Patch string `json:"patch,omitempty"`
 	// Confirmed: predicting again with the change passed.
 	Confirmed bool `json:"confirmed"`
+}
+
+// Edit is the change of one field.
+type Edit struct {
+	Resource string `json:"resource,omitempty"` // kind, namespace and name
+	Field    string `json:"field"`
+	From     string `json:"from"` // "": not set
+	To       string `json:"to"`
+}
+
+// All is the edits of a fix, also of one that was stored without a list.
+func (f *Fix) All() []Edit {
+	if len(f.Edits) > 0 {
+		return f.Edits
+	}
+	return []Edit{{Field: f.Field, From: f.From, To: f.To}}
 }
 
 // Expectation is the verdict on one expectation.
