@@ -63,6 +63,9 @@ func Describe(e *scenario.Expectation) string {
 	if e.Return != nil {
 		add("return %s", e.Return.Text)
 	}
+	if e.Outcome != "" {
+		add("outcome %s", e.Outcome)
+	}
 	if e.CEL != "" {
 		add("%s", e.CEL)
 	}

@@ -27,6 +27,20 @@ func Judge(exps []scenario.Expectation, t, prediction *trace.Trace) []result.Exp
 	return out
 }
 
+// JudgeRefused gives the verdict on the expectations of a drill whose
+// configuration istiod refuses: nothing was played.
+func JudgeRefused(exps []scenario.Expectation) []result.Expectation {
+	out := make([]result.Expectation, 0, len(exps))
+	for i := range exps {
+		r := result.Expectation{Name: exps[i].Name, Expected: Describe(&exps[i]), Observed: "outcome " + string(result.Rejected), Verdict: result.Fail}
+		if exps[i].Outcome == string(result.Rejected) {
+			r.Verdict = result.Pass
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
 // judge reads one expectation on a trace.
 type judge struct {
 	e      *scenario.Expectation
@@ -228,6 +242,10 @@ func (j *judge) window(from, to trace.Sec) finding {
 		f.add(result.Inconclusive, "the state of an endpoint is read at an instant", "")
 	}
 	j.times(&f)
+	if e.Outcome != "" {
+		o := Outcome(j.t).Outcome
+		f.add(verdictOf(string(o) == e.Outcome), "outcome "+string(o), "")
+	}
 	if e.CEL != "" {
 		v, observed, why := evaluate(e.CEL, j.t)
 		f.add(v, observed, why)

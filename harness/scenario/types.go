@@ -246,6 +246,8 @@ type Expectation struct {
 	Failover *DurationBound `yaml:"failover,omitempty"`
 	// Return bounds the time from heal to the first request that the healed upstream answers: "<= 90s".
 	Return *DurationBound `yaml:"return,omitempty"`
+	// Outcome is what the mesh did in the whole drill, as plans name it. A drill whose configuration istiod refuses is not played, and passes only when this says rejected.
+	Outcome string `yaml:"outcome,omitempty" enum:"no-impact,fails-over,partial,never-fails-over,total-loss,rejected"`
 	// CEL is an expression for everything else; see the page on expressions.
 	CEL string `yaml:"cel,omitempty"`
 }

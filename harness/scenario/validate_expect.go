@@ -7,7 +7,7 @@ import (
 
 // expectationFields are what an expectation can expect.
 var expectationFields = []string{
-	"share", "errors", "statuses", "flags", "attempts", "requests", "endpoint", "events", "failover", "return", "cel",
+	"share", "errors", "statuses", "flags", "attempts", "requests", "endpoint", "events", "failover", "return", "outcome", "cel",
 }
 
 // responseFlags are Envoy's, as the access log has them; "-" is none.
@@ -93,6 +93,9 @@ func (v *validator) something(path string) {
 		none = false
 		if v.in.Has(path+".at") && field != "endpoint" && field != "cel" {
 			v.fail(join(path, field), "%s needs a stretch of time; give during or after instead of at", field)
+		}
+		if field == "outcome" && (v.in.Has(path+".during") || v.in.Has(path+".after")) {
+			v.fail(join(path, field), "outcome is of the whole drill; give it without during and after")
 		}
 	}
 	if none {
