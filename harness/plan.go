@@ -132,6 +132,11 @@ func Plan(d *schedule.Drill) Planned {
 	}
 	if problems := Rejections(c); len(problems) > 0 {
 		p.Outcome, p.Verdict, p.Problems = result.Rejected, result.Error, problems
+		p.Causes = explain.Refusals(c)
+		p.Expectations = check.JudgeRefused(expectations(d))
+		if refusalExpected(p.Expectations) {
+			p.Verdict = result.Pass
+		}
 		return p
 	}
 	p.Trace = engine.Predict(c.Schedule)
@@ -148,6 +153,11 @@ func Plan(d *schedule.Drill) Planned {
 		p.Verdict = result.Inconclusive
 	}
 	return p
+}
+
+// refusalExpected reports whether the drill is about a configuration that istiod refuses.
+func refusalExpected(es []result.Expectation) bool {
+	return len(es) > 0 && verdict(es, result.Rejected) == result.Pass
 }
 
 // expectations are those of the drill's scenario; a generated drill has none.
@@ -225,7 +235,34 @@ func notModelled(c *schedule.Compiled) []result.NotModelled {
 			}
 		}
 	}
+	for i, ts := range c.Translations {
+		for k := range ts {
+			if n, ok := passedThrough(c, i, k); ok && !seen[n] {
+				seen[n] = true
+				out = append(out, result.NotModelled{File: n.File, Line: n.Line, Field: n.Field, Decides: true, Why: n.Why})
+			}
+		}
+	}
 	return out
+}
+
+// passedThrough says that a client's requests are no requests to its proxy,
+// because the port is not HTTP: what they meet is not predicted.
+func passedThrough(c *schedule.Compiled, config, client int) (n istio.NotModelled, ok bool) {
+	t, l := &c.Translations[config][client], &c.Schedule.Clients[client].Load
+	cluster := schedule.PassedThrough(&t.Config, l)
+	if cluster == nil {
+		return n, false
+	}
+	use, ok := t.Use(cluster.Name, istio.PartService)
+	if !ok {
+		return n, false
+	}
+	pos := use.Pos()
+	return istio.NotModelled{
+		File: pos.File, Line: pos.Line, Resource: use.Resource.ID(), Field: use.Path, Decides: true,
+		Why: fmt.Sprintf("%s passes through port %d as a connection, and only HTTP requests are played", l.URL, l.Port),
+	}, true
 }
 
 func profileOf(p istio.Profile) result.Profile {
@@ -264,15 +301,16 @@ func faultWords(s *schedule.Schedule) string {
 // when the drill needs none, or none was found.
 func Repair(d *schedule.Drill) (*schedule.Drill, result.Cause, bool) {
 	c := d.Compile()
-	if len(Rejections(c)) > 0 {
-		return nil, result.Cause{}, false
+	repair := func() (*schedule.Drill, result.Cause, bool) { return explain.RepairRefusal(c) }
+	if len(Rejections(c)) == 0 {
+		t := engine.Predict(c.Schedule)
+		im := check.Outcome(t)
+		if im.Outcome.Passes() {
+			return nil, result.Cause{}, false
+		}
+		repair = func() (*schedule.Drill, result.Cause, bool) { return explain.Repair(c, t, im) }
 	}
-	t := engine.Predict(c.Schedule)
-	im := check.Outcome(t)
-	if im.Outcome.Passes() {
-		return nil, result.Cause{}, false
-	}
-	fixed, cause, ok := explain.Repair(c, t, im)
+	fixed, cause, ok := repair()
 	if !ok {
 		return nil, cause, false
 	}

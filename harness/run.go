@@ -47,7 +47,12 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 	c := d.Compile()
 	p := Played{Run: newRun(d, c, b.Name())}
 	if problems := Rejections(c); len(problems) > 0 {
-		return p.unplayed(o.Folder, result.Error, result.Rejected, "the configuration is rejected: "+problems[0])
+		p.Causes, p.Expectations = explain.Refusals(c), check.JudgeRefused(expectations(d))
+		v := result.Error
+		if refusalExpected(p.Expectations) {
+			v = result.Pass
+		}
+		return p.unplayed(o.Folder, v, result.Rejected, "the configuration is rejected: "+problems[0])
 	}
 	s, err := scaled(c.Schedule, o.Scale)
 	if err != nil {

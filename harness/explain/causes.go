@@ -18,11 +18,39 @@ type Finding struct {
 	Severity Severity
 	Pos      istio.Position
 	edits    []edit // changes that may cure it, the smallest first
-	// standing findings matter although the drill passes: traffic goes, but not
-	// where the configuration means it to.
-	standing bool
-	resource string // see istio.Resource.ID
-	cure     *edit  // the change that was confirmed
+	goal     goal
+	// firstWillDo: lint proposes the first edit, not the last.
+	firstWillDo bool
+	resource    string // see istio.Resource.ID
+	cure        *edit  // the change that was confirmed
+}
+
+// goal is what a change has to achieve for a finding to matter although the
+// drill passes. In a drill that fails the goal is always that it passes.
+type goal int
+
+const (
+	goalPass    goal = iota // nothing: it matters only when the drill fails
+	goalMoves               // others answer
+	goalErrors              // fewer client errors
+	goalReturns             // fewer client errors of returns
+	goalHidden              // fewer failed attempts that retries hide
+	goalTell                // no change is needed for it to be told
+)
+
+// met reports whether a change that leads from before to after achieves the goal.
+func (g goal) met(before, after try) bool {
+	switch g {
+	case goalMoves:
+		return after.moved
+	case goalErrors:
+		return after.errors < before.errors
+	case goalReturns:
+		return after.returnErrors < before.returnErrors && after.errors <= before.errors
+	case goalHidden:
+		return 4*after.hidden <= 3*before.hidden && after.errors <= before.errors
+	}
+	return false
 }
 
 // Severity is how bad a finding is without a drill.
@@ -38,36 +66,65 @@ const (
 // site is one cluster of one client with where it comes from.
 type site struct {
 	resources []*istio.Resource
-	client    xds.Locality
+	index     int32 // of the client
+	client    istio.Client
 	cluster   *xds.Cluster
+	route     *xds.Route // that leads to it; nil: none does
 	t         *istio.Translation
 	profile   istio.Profile
 	hosts     int // addresses of all its endpoints together
 }
 
-// finders look for one cause each. Their order breaks ties of the ranking.
-var finders = []func(*site) []Finding{
+// drill is what was played, with what came out. Lint has none.
+type drill struct {
+	*schedule.Compiled
+	trace *trace.Trace
+	check.Impact
+}
+
+// finders look for one cause each: in the configuration alone when the drill
+// is nil, else for one that shows in what was played. Their order breaks ties
+// of the ranking.
+var finders = []func(*site, *drill) []Finding{
 	noOutlierDetection,
+	portLevelSettings,
 	ejectionBudget,
+	budgetUsedUp,
+	detectorsOff,
+	thresholdNotReached,
+	noTimeout,
+	connectTimeout,
+	panicServes,
+	retriesStrike,
+	roundRobinLock,
+	distributeOneRegion,
 	endpointWithoutLocality,
 	failoverFrom,
+	tlsPassThrough,
+	returnCost,
+	retriesHide,
 }
 
 // Causes says why the drill went as it did, the cause whose fix alone helps
-// most first. There are none when the drill had no impact.
+// most first. There are none when the drill had no impact and nothing that
+// matters all the same.
 func Causes(c *schedule.Compiled, t *trace.Trace, im check.Impact) []result.Cause {
-	found := findings(c, t, im)
-	if im.Outcome.Passes() {
-		return append(causesOf(found), returnCost(c, t, im)...)
+	out := []result.Cause{}
+	for _, f := range findings(c, t, im) {
+		out = append(out, f.Cause)
 	}
-	return causesOf(found)
+	return out
 }
 
 // Repair returns the drill with the change made that its first cause proposes.
 // It is false when no change was found that makes the drill pass.
 func Repair(c *schedule.Compiled, t *trace.Trace, im check.Impact) (*schedule.Drill, result.Cause, bool) {
-	for _, f := range findings(c, t, im) {
-		if f.cure == nil {
+	return repaired(c, findings(c, t, im))
+}
+
+func repaired(c *schedule.Compiled, found []Finding) (*schedule.Drill, result.Cause, bool) {
+	for _, f := range found {
+		if f.cure == nil || !f.Fix.Confirmed {
 			continue
 		}
 		d := *c.Drill
@@ -85,24 +142,29 @@ func Repair(c *schedule.Compiled, t *trace.Trace, im check.Impact) (*schedule.Dr
 }
 
 func findings(c *schedule.Compiled, t *trace.Trace, im check.Impact) []Finding {
-	sites := sitesOf(c)
+	d := &drill{c, t, im}
 	var found []Finding
-	for _, s := range sites {
-		for _, f := range finders {
-			found = append(found, f(s)...)
+	for _, s := range sitesOf(c) {
+		for _, find := range finders {
+			found = append(found, find(s, d)...)
 		}
 	}
-	found = append(found, budgetUsedUp(t, im, sites)...)
-	found = append(found, thresholdNotReached(t, im, sites)...)
 	for i := range found {
 		found[i].asWritten(c)
 	}
 	found = unique(found)
+	s := newSearch(d)
 	if im.Outcome.Passes() {
-		found = slices.DeleteFunc(found, func(f Finding) bool { return !f.standing })
-		return standingFixes(c, im, found)
+		return s.better(slices.DeleteFunc(found, func(f Finding) bool { return f.goal == goalPass }))
 	}
-	return rank(c, im, found)
+	return s.rank(found)
+}
+
+// finding begins one about a field of an object.
+func finding(code string, sev Severity, r *istio.Resource, path string) Finding {
+	f := Finding{Severity: sev, Pos: r.Where(path), resource: r.ID()}
+	f.Code, f.Field, f.File, f.Line, f.Since = code, path, f.Pos.File, f.Pos.Line, since(code)
+	return f
 }
 
 // asWritten points at the object of the configuration at 0 s where there is one:
@@ -134,14 +196,6 @@ func (f *Finding) cured(c *schedule.Compiled, e edit) {
 	}
 }
 
-func causesOf(fs []Finding) []result.Cause {
-	out := []result.Cause{}
-	for _, f := range fs {
-		out = append(out, f.Cause)
-	}
-	return out
-}
-
 // sitesOf are the clusters that requests reach under the last configuration.
 func sitesOf(c *schedule.Compiled) []*site {
 	last := len(c.Configs) - 1
@@ -149,25 +203,29 @@ func sitesOf(c *schedule.Compiled) []*site {
 	for i := range c.Schedule.Clients {
 		cl := &c.Schedule.Clients[i]
 		t := &c.Translations[last][i]
+		add := func(cluster *xds.Cluster, route *xds.Route) {
+			if cluster == nil {
+				return
+			}
+			s := &site{resources: c.Configs[last], index: int32(i), cluster: cluster, route: route, t: t, profile: c.Profile}
+			s.client = istio.Client{Name: cl.Name, Namespace: cl.Namespace, Locality: cl.Locality, Labels: cl.Labels}
+			for _, l := range cluster.Localities {
+				for _, e := range l.Endpoints {
+					s.hosts += len(c.Schedule.Resolve(e.Address))
+				}
+			}
+			out = append(out, s)
+		}
 		for k := range t.Config.VirtualHosts {
 			v := &t.Config.VirtualHosts[k]
 			if v.Port != cl.Load.Port || !v.Matches(cl.Load.Host) {
 				continue
 			}
 			for r := range v.Routes {
-				cluster := t.Config.Cluster(v.Routes[r].Cluster)
-				if cluster == nil {
-					continue
-				}
-				s := &site{resources: c.Configs[last], client: cl.Locality, cluster: cluster, t: t, profile: c.Profile}
-				for _, l := range cluster.Localities {
-					for _, e := range l.Endpoints {
-						s.hosts += len(c.Schedule.Resolve(e.Address))
-					}
-				}
-				out = append(out, s)
+				add(t.Config.Cluster(v.Routes[r].Cluster), &v.Routes[r])
 			}
 		}
+		add(schedule.PassedThrough(&t.Config, &cl.Load), nil)
 	}
 	return out
 }
@@ -185,85 +243,110 @@ func unique(fs []Finding) []Finding {
 	return out
 }
 
+// search looks for changes by playing the drill with them.
+type search struct {
+	*drill
+	before    try
+	addresses []int // see addressCounts
+	left      int   // changes that may still be tried
+}
+
+// mostTries bounds how many changes are tried for one drill: each is played up
+// to five times. What is found before is the smallest of its kind, because the
+// changes come in that order.
+const mostTries = 40
+
+func newSearch(d *drill) *search {
+	return &search{drill: d, left: mostTries, before: tryOf(d.trace, d.Impact), addresses: addressCounts(d)}
+}
+
 // rank tries each finding's changes, and sorts by what they achieve. When no
 // finding alone makes the drill pass, pairs are tried. Findings whose change
 // alters nothing are not causes of this drill, and are left out as long as
 // others are.
-func rank(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
-	type scored struct {
-		Finding
-		errors int
-		passes bool
-	}
-	var all []scored
-	for _, f := range found {
-		s := scored{Finding: f, errors: im.Errors}
+func (s *search) rank(found []Finding) []Finding {
+	for i := range found {
+		f := &found[i]
 		for _, e := range f.edits {
-			try := attempt(c, e, im.Lost)
-			if try.passes {
-				f.cured(c, e)
-				s = scored{f, try.errors, true}
+			after, ok := s.attempt(e)
+			if !ok {
+				continue
+			}
+			f.avoids(s.before.errors-after.errors, after.passes)
+			if after.passes {
+				f.cured(s.Compiled, e)
 				break
 			}
-			s.errors = min(s.errors, try.errors)
-		}
-		all = append(all, s)
-	}
-	if !slices.ContainsFunc(all, func(s scored) bool { return s.passes }) {
-		if i, k, both := together(c, im, found); both != nil {
-			for _, n := range []int{i, k} {
-				all[n].cured(c, *both)
-				all[n].passes = true
-			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b scored) int {
-		if a.passes != b.passes {
-			if a.passes {
+	if !slices.ContainsFunc(found, func(f Finding) bool { return f.cure != nil }) {
+		s.together(found)
+	}
+	slices.SortStableFunc(found, func(a, b Finding) int {
+		if (a.cure == nil) != (b.cure == nil) {
+			if a.cure != nil {
 				return -1
 			}
 			return 1
 		}
-		return cmp.Compare(a.errors, b.errors)
+		return cmp.Compare(b.avoided(), a.avoided())
 	})
-	helps := slices.ContainsFunc(all, func(s scored) bool { return s.passes })
-	var out []Finding
-	for _, s := range all {
-		if !helps || s.passes || s.errors < im.Errors {
-			out = append(out, s.Finding)
-		}
+	if len(found) > 0 && found[0].cure != nil {
+		found = slices.DeleteFunc(found, func(f Finding) bool { return f.cure == nil && f.avoided() <= 0 })
 	}
-	return out
+	return found
+}
+
+// avoids notes what a change achieves: the best one, or the one that is proposed.
+func (f *Finding) avoids(errors int, proposed bool) {
+	if f.ErrorsAvoided == nil || proposed || errors > *f.ErrorsAvoided {
+		f.ErrorsAvoided = &errors
+	}
+}
+
+func (f *Finding) avoided() int {
+	if f.ErrorsAvoided == nil {
+		return 0
+	}
+	return *f.ErrorsAvoided
 }
 
 // together looks for the first pair of findings whose changes make the drill
-// pass when both are made. Nil: there is none.
-func together(c *schedule.Compiled, im check.Impact, found []Finding) (int, int, *edit) {
+// pass when both are made. What each avoids stays what it avoids alone.
+func (s *search) together(found []Finding) {
 	for i := range found {
 		for k := i + 1; k < len(found); k++ {
 			for _, a := range found[i].edits {
 				for _, b := range found[k].edits {
+					if !a.beside(b) {
+						continue
+					}
 					both := a.and(b)
-					if attempt(c, both, im.Lost).passes {
-						return i, k, &both
+					if after, ok := s.attempt(both); ok && after.passes {
+						found[i].cured(s.Compiled, both)
+						found[k].cured(s.Compiled, both)
+						return
 					}
 				}
 			}
 		}
 	}
-	return 0, 0, nil
 }
 
-// standingFixes confirms changes of findings that matter although the drill
-// passes: the change has to alter where the traffic goes.
-func standingFixes(c *schedule.Compiled, im check.Impact, found []Finding) []Finding {
+// better confirms changes of findings that matter although the drill passes.
+func (s *search) better(found []Finding) []Finding {
 	for i := range found {
-		for _, e := range found[i].edits {
-			if try := attempt(c, e, im.Lost); try.passes && try.moved {
-				found[i].cured(c, e)
+		f := &found[i]
+		for _, e := range f.edits {
+			after, ok := s.attempt(e)
+			if ok && after.passes && f.goal.met(s.before, after) {
+				f.avoids(s.before.errors-after.errors, true)
+				f.cured(s.Compiled, e)
 				break
 			}
 		}
 	}
-	return slices.DeleteFunc(found, func(f Finding) bool { return f.Fix == nil })
+	found = slices.DeleteFunc(found, func(f Finding) bool { return f.Fix == nil && f.goal != goalTell && f.goal != goalReturns })
+	slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(b.avoided(), a.avoided()) })
+	return found
 }

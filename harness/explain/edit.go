@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -30,9 +32,27 @@ type edit struct {
 	also     *edit               // made together with this one
 }
 
+// and joins two edits, which may be several already.
 func (e edit) and(o edit) edit {
-	e.also = &o
+	if e.also == nil {
+		e.also = &o
+	} else {
+		more := e.also.and(o)
+		e.also = &more
+	}
 	return e
+}
+
+// beside reports whether the two edits change different fields.
+func (e edit) beside(o edit) bool {
+	for _, a := range e.list() {
+		for _, b := range o.list() {
+			if a.Resource == b.Resource && (strings.HasPrefix(a.Field, b.Field) || strings.HasPrefix(b.Field, a.Field)) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // apply returns the resources with the change made.
@@ -58,28 +78,38 @@ func (e *edit) apply(rs []*istio.Resource) []*istio.Resource {
 	return out
 }
 
-// fix is the change as it is reported, after it was confirmed.
-func (e *edit) fix() *result.Fix {
-	f := &result.Fix{Field: e.field, From: e.from, To: e.to, Confirmed: true}
-	if e.also != nil {
-		f.Field += " and " + e.also.field
-		f.To += " and " + e.also.to
+// list is the edit field by field, as it is reported.
+func (e *edit) list() []result.Edit {
+	var out []result.Edit
+	for ; e != nil; e = e.also {
+		out = append(out, result.Edit{Resource: e.object(), Field: e.field, From: e.from, To: e.to})
 	}
-	return f
+	return out
 }
 
-// ids are the resources that the edit changes or adds.
-func (e *edit) ids() []string {
-	id := e.id
+// fix is the change as it is reported, after it was confirmed.
+func (e *edit) fix() *result.Fix {
+	l := e.list()
+	return &result.Fix{Field: l[0].Field, From: l[0].From, To: l[0].To, Edits: l, Confirmed: true}
+}
+
+// object is the resource that the edit itself changes or adds.
+func (e *edit) object() string {
 	if e.create != nil {
-		id = e.create.ID()
+		return e.create.ID()
 	}
-	if e.also != nil {
-		if more := e.also.ids(); more[0] != id {
-			return append([]string{id}, more...)
+	return e.id
+}
+
+// ids are the resources that the edit and those made with it change or add.
+func (e *edit) ids() []string {
+	var out []string
+	for ; e != nil; e = e.also {
+		if id := e.object(); !slices.Contains(out, id) {
+			out = append(out, id)
 		}
 	}
-	return []string{id}
+	return out
 }
 
 // patched writes one of the objects as it is after the edit.
@@ -118,63 +148,82 @@ func YAML(r *istio.Resource) string {
 	return string(b)
 }
 
-// try is what a drill does with a change made.
+// try is what a drill does, with a change made or without.
 type try struct {
-	passes bool
-	errors int
-	moved  bool // requests are answered by others than without the change
+	passes       bool
+	errors       int
+	returnErrors int
+	hidden       int  // failed attempts of requests that were answered all the same
+	moved        bool // requests are answered by others than without the change
 }
 
-// addressCounts are how many addresses a name may resolve to for a change to count.
-var addressCounts = []int{1, 2, 4, 8}
+func tryOf(t *trace.Trace, im check.Impact) try {
+	attempts, _ := hidden(t, im.Since)
+	return try{passes: im.Outcome.Passes(), errors: im.Errors, returnErrors: im.ReturnErrors, hidden: attempts}
+}
+
+// addressCounts are how many addresses a name may resolve to for a change to
+// count; an IP address is always one.
+func addressCounts(d *drill) []int {
+	for _, u := range d.Lost {
+		if _, err := netip.ParseAddr(d.Schedule.Upstreams[u].Address); err != nil {
+			return []int{1, 2, 4, 8}
+		}
+	}
+	return []int{1}
+}
 
 // settling is how much longer a drill is watched when names have more addresses.
 const settling = 2 * time.Minute
 
 // attempt plays the drill with the change made. It passes when it does so
-// however many addresses the names that are lost resolve to.
-func attempt(c *schedule.Compiled, e edit, lost []int32) try {
-	t, ok := replay(c, &e, 0, nil)
-	if !ok {
-		return try{errors: 1 << 30}
+// however many addresses the names that are lost resolve to. It is false when
+// the change is refused, or enough have been tried.
+func (s *search) attempt(e edit) (try, bool) {
+	if s.left == 0 {
+		return try{}, false
 	}
-	im := check.Outcome(t)
-	out := try{passes: im.Outcome.Passes(), errors: im.Errors, moved: moved(c, t)}
-	for _, n := range addressCounts {
+	s.left--
+	t, ok := replay(s.Compiled, &e, variation{})
+	if !ok {
+		return try{}, false
+	}
+	out := tryOf(t, check.Outcome(t))
+	if !out.passes {
+		return out, true
+	}
+	out.moved = moved(s.trace, t)
+	for _, n := range s.addresses {
 		if !out.passes {
 			break
 		}
-		t, ok := replay(c, &e, n, lost)
+		t, ok := replay(s.Compiled, &e, variation{addresses: n, lost: s.Lost})
 		out.passes = ok && check.Outcome(t).Outcome.Passes()
 	}
-	return out
+	return out, true
 }
 
-// replay plays the drill with the change; with addresses over 0, the names of
-// the lost upstreams resolve to so many. It is false when istiod would refuse
-// the change.
-func replay(c *schedule.Compiled, e *edit, addresses int, lost []int32) (*trace.Trace, bool) {
+// variation is how a drill is played otherwise than it is written; the zero
+// value: not at all.
+type variation struct {
+	addresses int           // that the names of the lost upstreams resolve to; 0: as many as they do
+	lost      []int32       // upstreams
+	duration  time.Duration // 0: that of the drill, and longer with addresses
+}
+
+// replay plays the drill with the change and the variation. It is false when
+// istiod would refuse the change.
+func replay(c *schedule.Compiled, e *edit, v variation) (*trace.Trace, bool) {
 	d := *c.Drill
-	d.Configs = make([][]*istio.Resource, len(c.Configs))
-	for i := range c.Configs {
-		d.Configs[i] = e.apply(c.Configs[i])
+	if e != nil {
+		d.Configs = make([][]*istio.Resource, len(c.Configs))
+		for i := range c.Configs {
+			d.Configs[i] = e.apply(c.Configs[i])
+		}
 	}
-	if addresses > 0 {
+	if v.addresses > 0 || v.duration > 0 {
 		in := *d.Input
-		sc := *in.Scenario
-		sc.Spec.Upstreams = append([]scenario.Upstream(nil), sc.Spec.Upstreams...)
-		for i := range sc.Spec.Upstreams {
-			if slices.Contains(lost, int32(i)) {
-				sc.Spec.Upstreams[i].Addresses = addresses
-			}
-		}
-		// More hosts take more requests to be found out.
-		sc.Spec.Duration += scenario.Duration(settling)
-		sc.Spec.Clients = append([]scenario.Client(nil), sc.Spec.Clients...)
-		for i := range sc.Spec.Clients {
-			sc.Spec.Clients[i].Traffic.Count = 0
-		}
-		in.Scenario = &sc
+		in.Scenario = v.vary(in.Scenario)
 		d.Input = &in
 	}
 	n := d.Compile()
@@ -188,9 +237,32 @@ func replay(c *schedule.Compiled, e *edit, addresses int, lost []int32) (*trace.
 	return engine.Predict(n.Schedule), true
 }
 
+func (v variation) vary(s *scenario.Scenario) *scenario.Scenario {
+	sc := *s
+	sc.Spec.Upstreams = slices.Clone(sc.Spec.Upstreams)
+	for i := range sc.Spec.Upstreams {
+		if v.addresses > 0 && slices.Contains(v.lost, int32(i)) {
+			sc.Spec.Upstreams[i].Addresses = v.addresses
+		}
+	}
+	if v.duration > 0 {
+		sc.Spec.Duration = scenario.Duration(v.duration)
+	} else {
+		// More hosts take more requests to be found out.
+		sc.Spec.Duration += scenario.Duration(settling)
+	}
+	// A load that ends early goes on, unless another one lasts as long as the drill.
+	if !slices.ContainsFunc(s.Spec.Clients, func(c scenario.Client) bool { return c.Traffic.Count == 0 }) {
+		sc.Spec.Clients = slices.Clone(sc.Spec.Clients)
+		for i := range sc.Spec.Clients {
+			sc.Spec.Clients[i].Traffic.Count = 0
+		}
+	}
+	return &sc
+}
+
 // moved compares who answers over the whole drill.
-func moved(c *schedule.Compiled, with *trace.Trace) bool {
-	without := engine.Predict(c.Schedule)
+func moved(without, with *trace.Trace) bool {
 	a, b := check.In(without, -1, 0, without.Run.Duration), check.In(with, -1, 0, with.Run.Duration)
 	return !maps.Equal(a.Answered, b.Answered) || !reflect.DeepEqual(a.ByPriority, b.ByPriority)
 }

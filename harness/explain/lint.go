@@ -43,17 +43,15 @@ func Lint(in *scenario.Input, p istio.Profile) []Diagnostic {
 	for _, resources := range configurations(in) {
 		for _, cl := range lintClients(in, resources, p) {
 			t := istio.Translate(resources, cl, istio.Mesh{}, p)
-			for _, d := range translationDiagnostics(&t) {
+			for _, d := range translationDiagnostics(&t, resources) {
 				add(d)
 			}
 			for i := range t.Config.Clusters {
-				s := &site{resources: resources, client: cl.Locality, cluster: &t.Config.Clusters[i], t: &t, profile: p}
-				for _, l := range s.cluster.Localities {
-					s.hosts += len(l.Endpoints)
-				}
-				for _, find := range finders {
-					for _, f := range find(s) {
-						add(f.diagnostic())
+				for _, s := range lintSites(&t, &t.Config.Clusters[i], cl, resources, p) {
+					for _, find := range finders {
+						for _, f := range find(s, nil) {
+							add(f.diagnostic())
+						}
 					}
 				}
 			}
@@ -65,23 +63,55 @@ func Lint(in *scenario.Input, p istio.Profile) []Diagnostic {
 	return out
 }
 
+// lintSites are the cluster with each route that leads to it, or without any.
+func lintSites(t *istio.Translation, c *xds.Cluster, cl istio.Client, resources []*istio.Resource, p istio.Profile) []*site {
+	s := site{resources: resources, client: cl, cluster: c, t: t, profile: p}
+	for _, l := range c.Localities {
+		s.hosts += len(l.Endpoints)
+	}
+	var out []*site
+	for i := range t.Config.VirtualHosts {
+		for k := range t.Config.VirtualHosts[i].Routes {
+			if r := &t.Config.VirtualHosts[i].Routes[k]; r.Cluster == c.Name {
+				routed := s
+				routed.route = r
+				out = append(out, &routed)
+			}
+		}
+	}
+	if out == nil {
+		out = append(out, &s)
+	}
+	return out
+}
+
 // diagnostic is the finding without a drill. The last edit is the one that
-// helps however the load comes.
+// helps however the load comes, unless the finding says that the first will do.
 func (f *Finding) diagnostic() Diagnostic {
 	d := Diagnostic{Pos: f.Pos, Severity: f.Severity, Code: f.Code, Message: f.Message}
 	if n := len(f.edits); n > 0 {
-		d.Fix = f.edits[n-1].field + ": " + f.edits[n-1].to
+		e := &f.edits[n-1]
+		if f.firstWillDo {
+			e = &f.edits[0]
+		}
+		d.Fix = e.field + ": " + e.to
+		if e.to == removed {
+			d.Fix = "remove " + e.field
+		}
 	}
 	return d
 }
 
-func translationDiagnostics(t *istio.Translation) []Diagnostic {
+func translationDiagnostics(t *istio.Translation, resources []*istio.Resource) []Diagnostic {
 	var out []Diagnostic
 	for _, p := range t.Rejected {
-		out = append(out, Diagnostic{Pos: p.Pos, Severity: SeverityError, Code: "rejected", Message: p.Message})
+		f := refused(CodeRejected, resources, p)
+		f.Message = p.Message
+		out = append(out, f.diagnostic())
 	}
 	if p := t.Crash; p != nil {
-		out = append(out, Diagnostic{Pos: p.Pos, Severity: SeverityError, Code: "crashes-istiod", Message: p.Message})
+		f := refused(CodeCrash, resources, *p)
+		out = append(out, f.diagnostic())
 	}
 	for _, p := range t.Warnings {
 		out = append(out, Diagnostic{Pos: p.Pos, Severity: SeverityWarning, Code: codeNoEffect, Message: p.Message})

@@ -1,10 +1,12 @@
 package explain
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/faildrill/faildrill/harness/istio"
@@ -14,12 +16,12 @@ import (
 // endpointWithoutLocality: an endpoint that says nothing of where it is ranks
 // with the other regions, so that it is never preferred and, when it is the
 // local one, shares a priority with the remote ones.
-func endpointWithoutLocality(s *site) []Finding {
+func endpointWithoutLocality(s *site, _ *drill) []Finding {
 	some := false
 	for _, l := range s.cluster.Localities {
 		some = some || l.Locality != xds.Locality{}
 	}
-	if !some || s.cluster.OutlierDetection == nil || s.client.Region == "" {
+	if !some || s.cluster.OutlierDetection == nil || s.client.Locality.Region == "" {
 		return nil
 	}
 	var out []Finding
@@ -33,20 +35,11 @@ func endpointWithoutLocality(s *site) []Finding {
 				continue
 			}
 			path := use.Path + ".locality"
-			f := Finding{Severity: SeverityWarning, Pos: use.Resource.Where(path), resource: use.Resource.ID(), standing: true}
-			f.Code, f.Field, f.File, f.Line = CodeEndpointWithoutLocality, path, f.Pos.File, f.Pos.Line
-			f.Default = "none"
-			f.Message = fmt.Sprintf("endpoint %s has no locality: for a client in %s it ranks with the other regions, priority %d", e.Address, s.client, l.Priority)
-			var n int
-			if scan(use.Path, "spec.endpoints[%d]", &n) {
-				f.edits = []edit{{
-					id: use.Resource.ID(), field: path, to: s.client.String(),
-					change: func(m proto.Message) {
-						if se, ok := m.(*networking.ServiceEntry); ok && n < len(se.Endpoints) {
-							se.Endpoints[n].Locality = s.client.String()
-						}
-					},
-				}}
+			f := finding(CodeEndpointWithoutLocality, SeverityWarning, use.Resource, path)
+			f.Default, f.goal = "none", goalMoves
+			f.Message = fmt.Sprintf("endpoint %s has no locality: for a client in %s %s, priority %d", e.Address, s.client.Locality, why(CodeEndpointWithoutLocality), l.Priority)
+			if strings.HasPrefix(use.Path, "spec.endpoints[") {
+				f.edits = []edit{set(use.Resource, path, s.client.Locality.String())}
 			}
 			out = append(out, f)
 		}
@@ -56,44 +49,31 @@ func endpointWithoutLocality(s *site) []Finding {
 
 // failoverFrom: there are failover rules, and none is for the client's region:
 // it fails over to any other region instead of the one that is meant.
-func failoverFrom(s *site) []Finding {
+func failoverFrom(s *site, _ *drill) []Finding {
 	use, ok := s.t.Use(s.cluster.Name, istio.PartLocality)
-	if !ok || s.client.Region == "" {
+	if !ok || s.client.Locality.Region == "" {
 		return nil
 	}
-	dr, ok := use.Resource.Spec.(*networking.DestinationRule)
-	if !ok {
-		return nil
-	}
-	set := localitySetting(dr, use.Path)
-	if set == nil || len(set.GetFailover()) == 0 || otherRegions(s) < 2 {
+	setting := localitySetting(use)
+	if len(setting.GetFailover()) == 0 || otherRegions(s) < 2 {
 		return nil
 	}
 	var froms []string
-	for _, f := range set.Failover {
-		if f.From == s.client.Region {
+	for _, f := range setting.Failover {
+		if f.From == s.client.Locality.Region {
 			return nil
 		}
 		froms = append(froms, f.From)
 	}
 	path := use.Path + ".failover[0].from"
-	f := Finding{Severity: SeverityWarning, Pos: use.Resource.Where(path), resource: use.Resource.ID(), standing: true}
-	f.Code, f.Field, f.File, f.Line = CodeFailoverFrom, path, f.Pos.File, f.Pos.Line
-	f.Message = fmt.Sprintf("no failover rule is for the client's region %s (they are for %s): it fails over to every other region alike", s.client.Region, strings.Join(froms, ", "))
-	for i := range set.Failover {
-		if set.Failover[i].To == s.client.Region {
+	f := finding(CodeFailoverFrom, SeverityWarning, use.Resource, path)
+	f.goal = goalMoves
+	f.Message = fmt.Sprintf("no failover rule is for the client's region %s (they are for %s): %s", s.client.Locality.Region, strings.Join(froms, ", "), why(CodeFailoverFrom))
+	for i := range setting.Failover {
+		if setting.Failover[i].To == s.client.Locality.Region {
 			continue
 		}
-		f.edits = append(f.edits, edit{
-			id: use.Resource.ID(), field: fmt.Sprintf("%s.failover[%d].from", use.Path, i), from: set.Failover[i].From, to: s.client.Region,
-			change: func(m proto.Message) {
-				if d, ok := m.(*networking.DestinationRule); ok {
-					if ls := localitySetting(d, use.Path); ls != nil && i < len(ls.Failover) {
-						ls.Failover[i].From = s.client.Region
-					}
-				}
-			},
-		})
+		f.edits = append(f.edits, set(use.Resource, fmt.Sprintf("%s.failover[%d].from", use.Path, i), s.client.Locality.Region))
 	}
 	return []Finding{f}
 }
@@ -101,33 +81,50 @@ func failoverFrom(s *site) []Finding {
 // otherRegions is how many regions but the client's the endpoints are in. With
 // one there is nothing to choose from.
 func otherRegions(s *site) int {
-	seen := map[string]bool{s.client.Region: true}
+	seen := map[string]bool{s.client.Locality.Region: true}
 	for _, l := range s.cluster.Localities {
 		seen[l.Locality.Region] = true
 	}
 	return len(seen) - 1
 }
 
-// localitySetting is the localityLbSetting at a path of a DestinationRule.
-func localitySetting(dr *networking.DestinationRule, path string) *networking.LocalityLoadBalancerSetting {
-	var i, k int
-	switch {
-	case path == "spec.trafficPolicy.loadBalancer.localityLbSetting":
-		return dr.GetTrafficPolicy().GetLoadBalancer().GetLocalityLbSetting()
-	case scan(path, "spec.trafficPolicy.portLevelSettings[%d].loadBalancer.localityLbSetting", &i):
-		if ps := dr.GetTrafficPolicy().GetPortLevelSettings(); i < len(ps) {
-			return ps[i].GetLoadBalancer().GetLocalityLbSetting()
-		}
-	case scan(path, "spec.subsets[%d].trafficPolicy.portLevelSettings[%d].loadBalancer.localityLbSetting", &i, &k):
-		if i < len(dr.Subsets) {
-			if ps := dr.Subsets[i].GetTrafficPolicy().GetPortLevelSettings(); k < len(ps) {
-				return ps[k].GetLoadBalancer().GetLocalityLbSetting()
-			}
-		}
-	case scan(path, "spec.subsets[%d].trafficPolicy.loadBalancer.localityLbSetting", &i):
-		if i < len(dr.Subsets) {
-			return dr.Subsets[i].GetTrafficPolicy().GetLoadBalancer().GetLocalityLbSetting()
+// localitySetting is the localityLbSetting of a use; nil when it is not in a file.
+func localitySetting(use istio.Use) *networking.LocalityLoadBalancerSetting {
+	v := lookup(use.Resource.Spec, use.Path)
+	b, err := json.Marshal(v)
+	out := &networking.LocalityLoadBalancerSetting{}
+	if v == nil || err != nil || json.Unmarshal(b, out) != nil {
+		return nil
+	}
+	return out
+}
+
+// distributeOneRegion: distribute sends all that a client asks to one region.
+// The endpoints of the others are taken out of the cluster, so that there is
+// nothing to fail over to (loadbalancer.go: applyLocalityWeights).
+func distributeOneRegion(s *site, _ *drill) []Finding {
+	use, ok := s.t.Use(s.cluster.Name, istio.PartLocality)
+	if !ok || len(localitySetting(use).GetDistribute()) == 0 {
+		return nil
+	}
+	kept, cut := map[string]bool{}, map[string]bool{}
+	for _, l := range s.cluster.Localities {
+		if len(l.Endpoints) > 0 {
+			kept[l.Locality.Region] = true
+		} else {
+			cut[l.Locality.Region] = true
 		}
 	}
-	return nil
+	for r := range kept {
+		delete(cut, r)
+	}
+	if len(kept) != 1 || len(cut) == 0 {
+		return nil
+	}
+	path := use.Path + ".distribute"
+	f := finding(CodeDistributeOneRegion, SeverityWarning, use.Resource, path)
+	f.Message = fmt.Sprintf("distribute sends all traffic of a client in %s to %s: %s; left out: %s",
+		s.client.Locality, strings.Join(slices.Sorted(maps.Keys(kept)), ", "), why(CodeDistributeOneRegion), strings.Join(slices.Sorted(maps.Keys(cut)), ", "))
+	f.edits = []edit{set(use.Resource, path, nil)}
+	return []Finding{f}
 }

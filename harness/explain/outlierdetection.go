@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 	networking "istio.io/api/networking/v1alpha3"
 
 	"github.com/faildrill/faildrill/harness/istio"
@@ -15,96 +13,87 @@ import (
 // noOutlierDetection: without the block nothing is ejected, and locality
 // failover is off as well - all localities share one priority
 // (loadbalancer.go: ApplyLocalityLoadBalancer).
-func noOutlierDetection(s *site) []Finding {
-	if s.cluster.OutlierDetection != nil || s.hosts < 2 {
+func noOutlierDetection(s *site, d *drill) []Finding {
+	if s.cluster.OutlierDetection != nil || s.hosts < 2 || len(portLevelSettings(s, d)) > 0 {
 		return nil
 	}
 	where := map[xds.Locality]bool{}
 	for _, l := range s.cluster.Localities {
 		where[l.Locality] = true
 	}
-	f := Finding{Severity: SeverityWarning}
-	f.Code = CodeNoOutlierDetection
-	f.Field = "spec.trafficPolicy.outlierDetection"
-	f.Default = "none"
-	f.Message = "no outlierDetection: a failing endpoint is never taken out"
+	field, r, path := "spec.trafficPolicy.outlierDetection", s.service(), ""
+	rule, at := s.policyPath("outlierDetection")
+	if rule != nil {
+		r, field, path = rule, at, at
+	}
+	if r == nil {
+		return nil
+	}
+	f := finding(CodeNoOutlierDetection, SeverityWarning, r, path)
+	if rule == nil { // where the service is
+		use, _ := s.t.Use(s.cluster.Name, istio.PartService)
+		f.Pos = use.Pos()
+	}
+	f.Field, f.Line, f.Default = field, f.Pos.Line, "none"
+	f.Message = "no outlierDetection: " + why(CodeNoOutlierDetection)
 	if len(where) > 1 {
 		f.Message += fmt.Sprintf("; and without it locality failover is off, so that the endpoints of %d localities share one priority and serve the client side by side", len(where))
 	}
-	use, hasRule := s.t.Use(s.cluster.Name, istio.PartPolicy)
-	if hasRule && use.Resource.Kind == "DestinationRule" {
-		f.Pos, f.resource = use.Pos(), use.Resource.ID()
-		f.edits = existingRule(use)
-		if use.Path != "" && use.Path != "spec.trafficPolicy" {
-			f.Field = use.Path + ".outlierDetection"
-		}
-	} else if svc, ok := s.t.Use(s.cluster.Name, istio.PartService); ok {
-		f.Pos, f.resource = svc.Pos(), svc.Resource.ID()
+	if rule == nil {
 		f.Message += " (no DestinationRule applies)"
-		f.edits = newRule(s.cluster.Name, svc.Resource)
 	}
-	f.File, f.Line = f.Pos.File, f.Pos.Line
+	for _, b := range blocks() {
+		if rule != nil {
+			f.edits = append(f.edits, set(rule, at, b))
+		} else {
+			f.edits = append(f.edits, newRule(s, "outlierDetection", b))
+		}
+	}
 	return []Finding{f}
 }
 
 // blocks are the outlierDetection blocks to propose, the one with the fewest
 // fields first. Both allow every host to go; the second one also reacts to the
 // first error.
-func blocks() []*networking.OutlierDetection {
-	return []*networking.OutlierDetection{
-		{MaxEjectionPercent: 100},
-		{MaxEjectionPercent: 100, Consecutive_5XxErrors: wrapperspb.UInt32(1)},
+func blocks() []map[string]any {
+	return []map[string]any{
+		{"maxEjectionPercent": 100},
+		{"consecutive5xxErrors": 1, "maxEjectionPercent": 100},
 	}
 }
 
-func blockWords(b *networking.OutlierDetection) string {
-	w := fmt.Sprintf("{maxEjectionPercent: %d}", b.MaxEjectionPercent)
-	if b.Consecutive_5XxErrors != nil {
-		w = fmt.Sprintf("{consecutive5xxErrors: %d, maxEjectionPercent: %d}", b.Consecutive_5XxErrors.Value, b.MaxEjectionPercent)
+// newRule proposes a DestinationRule for the host of the cluster, with one block
+// of its trafficPolicy.
+func newRule(s *site, block string, value any) edit {
+	host := hostName(s.cluster.Name)
+	svc := s.service()
+	r := &istio.Resource{
+		APIVersion: svc.APIVersion, Kind: "DestinationRule", Name: objectName(host) + "-failover",
+		Namespace: svc.Namespace, Pos: istio.Position{File: svc.Pos.File}, Spec: &networking.DestinationRule{Host: host},
 	}
-	return w
+	e := set(r, "spec.trafficPolicy."+block, value)
+	e.change(r.Spec)
+	return edit{field: "DestinationRule spec.trafficPolicy." + block, to: e.to, create: r}
 }
 
-// existingRule adds the block to the policy of the DestinationRule that applies.
-func existingRule(use istio.Use) []edit {
-	var es []edit
-	for _, b := range blocks() {
-		es = append(es, edit{
-			id: use.Resource.ID(), field: "spec.trafficPolicy.outlierDetection", to: blockWords(b),
-			change: func(m proto.Message) {
-				dr, ok := m.(*networking.DestinationRule)
-				if !ok {
-					return
-				}
-				var i int
-				switch {
-				case scan(use.Path, "spec.trafficPolicy.portLevelSettings[%d]", &i) && i < len(dr.GetTrafficPolicy().GetPortLevelSettings()):
-					dr.TrafficPolicy.PortLevelSettings[i].OutlierDetection = b
-				case scan(use.Path, "spec.subsets[%d].trafficPolicy", &i) && i < len(dr.Subsets) && dr.Subsets[i].TrafficPolicy != nil:
-					dr.Subsets[i].TrafficPolicy.OutlierDetection = b
-				default:
-					if dr.TrafficPolicy == nil {
-						dr.TrafficPolicy = &networking.TrafficPolicy{}
-					}
-					dr.TrafficPolicy.OutlierDetection = b
-				}
-			},
-		})
+// newRoute proposes a VirtualService for the host of the cluster, with one field
+// of its route.
+func newRoute(s *site, field string, value any) edit {
+	host := hostName(s.cluster.Name)
+	svc := s.service()
+	r := &istio.Resource{
+		APIVersion: svc.APIVersion, Kind: "VirtualService", Name: objectName(host) + "-failover",
+		Namespace: svc.Namespace, Pos: istio.Position{File: svc.Pos.File},
+		Spec: &networking.VirtualService{Hosts: []string{host}, Http: []*networking.HTTPRoute{{
+			Route: []*networking.HTTPRouteDestination{{Destination: &networking.Destination{Host: host}}},
+		}}},
 	}
-	return es
+	e := set(r, "spec.http[0]."+field, value)
+	e.change(r.Spec)
+	return edit{field: "VirtualService spec.http[0]." + field, to: e.to, create: r}
 }
 
-// newRule proposes a DestinationRule for the host of the cluster.
-func newRule(cluster string, svc *istio.Resource) []edit {
-	host := cluster[strings.LastIndex(cluster, "|")+1:]
-	var es []edit
-	for _, b := range blocks() {
-		r := &istio.Resource{
-			APIVersion: svc.APIVersion, Kind: "DestinationRule", Name: strings.ReplaceAll(strings.TrimPrefix(host, "*."), ".", "-") + "-failover",
-			Namespace: svc.Namespace, Pos: istio.Position{File: svc.Pos.File},
-			Spec: &networking.DestinationRule{Host: host, TrafficPolicy: &networking.TrafficPolicy{OutlierDetection: b}},
-		}
-		es = append(es, edit{field: "DestinationRule spec.trafficPolicy.outlierDetection", to: blockWords(b), create: r})
-	}
-	return es
+// objectName makes a name of a host: *.example.com is example-com.
+func objectName(host string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(host, "*."), ".", "-")
 }

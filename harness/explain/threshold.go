@@ -4,95 +4,64 @@ import (
 	"fmt"
 	"strconv"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	"github.com/faildrill/faildrill/harness/check"
 	"github.com/faildrill/faildrill/harness/istio"
-	"github.com/faildrill/faildrill/harness/result"
-	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
-// thresholdNotReached: the lost host was charged, and never often enough in a
-// row for outlier detection to act.
-func thresholdNotReached(t *trace.Trace, im check.Impact, sites []*site) []Finding {
-	charged, acted := 0, false
-	for a := range t.AllAttempts() {
-		if a.Charged && a.At >= im.Since {
+// thresholdNotReached: hosts were charged, and never often enough in a row for
+// outlier detection to act.
+func thresholdNotReached(s *site, d *drill) []Finding {
+	od := s.cluster.OutlierDetection
+	if d == nil || od == nil || od.Consecutive5xx <= 1 || od.EnforcingConsecutive5xx == 0 {
+		return nil
+	}
+	for c := range d.changes(s) {
+		if c.Event != trace.Detected {
+			return nil
+		}
+	}
+	use, ok := s.t.Use(s.cluster.Name, istio.PartOutlierDetection)
+	charged, longest := runs(s, d)
+	if !ok || charged == 0 {
+		return nil
+	}
+	path := use.Path + ".consecutive5xxErrors"
+	f := finding(CodeThresholdNotReached, SeverityInfo, use.Resource, path)
+	words := "consecutive5xxErrors " + strconv.Itoa(int(od.Consecutive5xx))
+	if !use.Resource.Has(path) {
+		f.Default = strconv.Itoa(int(od.Consecutive5xx))
+		words = "consecutive5xxErrors (not set, default " + f.Default + ")"
+	}
+	f.Message = fmt.Sprintf("%s: %s, and never %d in a row on one host, at most %d: %s",
+		words, plural(charged, "failure was", "failures were")+" charged", od.Consecutive5xx, longest, why(CodeThresholdNotReached))
+	for n := longest; n >= 1; n-- { // the largest threshold that is reached changes least
+		if n == longest || n == 1 {
+			f.edits = append(f.edits, set(use.Resource, path, n))
+		}
+	}
+	return []Finding{f}
+}
+
+// runs counts the failures that the site's hosts were charged with, and the most
+// in a row on one host.
+func runs(s *site, d *drill) (charged, longest int) {
+	run := map[int32]int{}
+	for a := range d.attempts(s) {
+		switch {
+		case a.Charged:
 			charged++
+			run[a.Host]++
+			longest = max(longest, run[a.Host])
+		case a.Result == trace.Answered:
+			run[a.Host] = 0
 		}
 	}
-	for _, c := range t.Changes {
-		acted = acted || c.At >= im.Since && c.Event != trace.Detected
-	}
-	if charged == 0 || acted {
-		return nil
-	}
-	var out []Finding
-	for _, s := range sites {
-		od := s.cluster.OutlierDetection
-		use, ok := s.t.Use(s.cluster.Name, istio.PartOutlierDetection)
-		if od == nil || !ok || od.Consecutive5xx <= 1 {
-			continue
-		}
-		path := use.Path + ".consecutive5xxErrors"
-		f := Finding{Severity: SeverityInfo, Pos: use.Resource.Where(path), resource: use.Resource.ID()}
-		f.Code, f.Field, f.File, f.Line = CodeThresholdNotReached, path, f.Pos.File, f.Pos.Line
-		from := strconv.Itoa(int(od.Consecutive5xx))
-		words := "consecutive5xxErrors " + from
-		if !use.Resource.Has(path) {
-			f.Default = from
-			words = "consecutive5xxErrors (not set, default " + from + ")"
-			from = ""
-		}
-		f.Message = fmt.Sprintf("%s: %d failures were charged, and never %d in a row on one host, so that nothing was ejected", words, charged, od.Consecutive5xx)
-		f.edits = []edit{{
-			id: use.Resource.ID(), field: path, from: from, to: "1",
-			change: func(m proto.Message) {
-				if b := outlierBlock(m, use.Path); b != nil {
-					b.Consecutive_5XxErrors = wrapperspb.UInt32(1)
-				}
-			},
-		}}
-		out = append(out, f)
-	}
-	return out
+	return charged, longest
 }
 
-// returnCost: the drill passes, but each return of the host that is still
-// broken cost requests.
-func returnCost(c *schedule.Compiled, t *trace.Trace, im check.Impact) []result.Cause {
-	if im.ReturnErrors == 0 {
-		return nil
-	}
-	returns := 0
-	for _, e := range t.Changes {
-		if e.Event == trace.Returned {
-			returns++
-		}
-	}
-	out := result.Cause{Code: CodeReturnCost, Field: "spec.trafficPolicy.outlierDetection.baseEjectionTime"}
-	for _, s := range sitesOf(c) {
-		if use, ok := s.t.Use(s.cluster.Name, istio.PartOutlierDetection); ok {
-			out.Field = use.Path + ".baseEjectionTime"
-			pos := use.Resource.Where(out.Field)
-			out.File, out.Line = pos.File, pos.Line
-			if !use.Resource.Has(out.Field) {
-				out.Default = s.cluster.OutlierDetection.BaseEjectionTime.String()
-			}
-			out.Message = fmt.Sprintf("each return of a host that is still broken can cost requests: %s, %s; it is let back after baseEjectionTime %v times the number of ejections, at a tick of interval %v, and for up to 1s after the return a new ejection may not have reached the workers",
-				count(returns, "return"), count(im.ReturnErrors, "client error"), s.cluster.OutlierDetection.BaseEjectionTime, s.cluster.OutlierDetection.Interval)
-			break
-		}
-	}
-	return []result.Cause{out}
-}
-
-// count writes a number with its noun.
-func count(n int, noun string) string {
+func plural(n int, one, many string) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 " + one
 	}
-	return strconv.Itoa(n) + " " + noun + "s"
+	return strconv.Itoa(n) + " " + many
 }

@@ -158,6 +158,10 @@ func protocolOf(text string) string {
 	return ""
 }
 
+// HTTP reports whether the requests to a port of that protocol are routed as
+// HTTP; the others pass through as connections.
+func HTTP(protocol string) bool { return isHTTP(protocol) }
+
 // isHTTP reports whether a port's requests are routed as HTTP.
 func isHTTP(protocol string) bool {
 	switch protocolOf(protocol) {

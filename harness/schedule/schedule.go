@@ -271,6 +271,17 @@ func (s *Schedule) Resolve(address string) []netip.Addr {
 	return nil
 }
 
+// PassedThrough is the cluster that the load reaches by connections alone,
+// because no route leads to it: its port is not HTTP. Nil: there is none.
+func PassedThrough(c *xds.Config, l *Load) *xds.Cluster {
+	for i := range c.VirtualHosts {
+		if v := &c.VirtualHosts[i]; v.Port == l.Port && v.Matches(l.Host) {
+			return nil
+		}
+	}
+	return c.Cluster(fmt.Sprintf("outbound|%d||%s", l.Port, l.Host))
+}
+
 // SameAddress reports whether two endpoint addresses name the same place: case
 // and the dot at the end of a DNS name mean nothing.
 func SameAddress(a, b string) bool {

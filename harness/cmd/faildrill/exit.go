@@ -80,7 +80,7 @@ func codeOf(err error) int {
 // codeOfPlan is what a prediction means to a script.
 func codeOfPlan(p *result.Plan) code {
 	switch {
-	case p.Outcome == result.Rejected:
+	case p.Outcome == result.Rejected && p.Verdict != result.Pass:
 		return codeInput
 	case p.Verdict == result.Fail:
 		return codeFailed
@@ -97,7 +97,7 @@ func codeOfRun(p *harness.Played) code {
 		return codeInterrupted
 	case p.Err != nil:
 		return codeEnvironment
-	case p.Outcome == result.Rejected:
+	case p.Outcome == result.Rejected && p.Verdict != result.Pass:
 		return codeInput
 	case p.Divergence != nil:
 		return codeDivergence

@@ -63,7 +63,11 @@ func (a *app) patches(plans []result.Plan) error {
 			fmt.Fprintln(a.out, "---")
 		}
 		seen[fix.Patch] = true
-		fmt.Fprintf(a.out, "# %s: %s\n# + %s: %s\n%s", p.Name, p.Causes[0].Message, fix.Field, fix.To, fix.Patch)
+		fmt.Fprintf(a.out, "# %s: %s\n", p.Name, p.Causes[0].Message)
+		for _, e := range fix.All() {
+			fmt.Fprintf(a.out, "# + %s: %s\n", e.Field, e.To)
+		}
+		fmt.Fprint(a.out, fix.Patch)
 	}
 	if len(seen) == 0 {
 		fmt.Fprintln(a.err, "no change is proposed")

@@ -134,7 +134,9 @@ func (a *app) repaired(drills []*schedule.Drill) ([]*schedule.Drill, error) {
 			out = append(out, d)
 			continue
 		}
-		fmt.Fprintf(a.err, "%s: with %s: %s\n", d.Name, cause.Fix.Field, cause.Fix.To)
+		for _, e := range cause.Fix.All() {
+			fmt.Fprintf(a.err, "%s: with %s: %s\n", d.Name, e.Field, e.To)
+		}
 		out = append(out, fixed)
 	}
 	return out, nil
