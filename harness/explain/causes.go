@@ -92,6 +92,7 @@ var finders = []func(*site, *drill) []Finding{
 	budgetUsedUp,
 	detectorsOff,
 	thresholdNotReached,
+	splitLocalErrors,
 	noTimeout,
 	connectTimeout,
 	panicServes,

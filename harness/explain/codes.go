@@ -8,6 +8,7 @@ const (
 	CodeGatewayErrorsOnly       = "gateway-errors-only"
 	CodeNoDetector              = "no-detector"
 	CodeThresholdNotReached     = "threshold-not-reached"
+	CodeSplitLocalErrors        = "split-local-errors"
 	CodeNoTimeout               = "no-timeout"
 	CodeConnectTimeout          = "connect-timeout"
 	CodePanic                   = "panic"
@@ -59,6 +60,10 @@ var causes = []cause{
 		"OutlierDetection.consecutive_5xx_errors", "a threshold that the host reaches between two good answers",
 	},
 	{
+		CodeSplitLocalErrors, "with splitExternalLocalOriginErrors every connection that is made begins the count of local errors anew, so that requests in turn which connect and then fail count 1 at most", "",
+		"OutlierDetection.split_external_local_origin_errors", "consecutiveLocalOriginFailures 1, or no split",
+	},
+	{
 		CodeNoTimeout, "a host that accepts requests and never answers is charged by nothing else, and stays in", "",
 		"HTTPRoute.timeout", "a timeout above the slowest good answer",
 	},
@@ -99,7 +104,7 @@ var causes = []cause{
 		"ServicePort.protocol", "protocol HTTP, with TLS begun by the proxy (trafficPolicy.tls, targetPort)",
 	},
 	{
-		CodeReturnCost, "a host is let back after baseEjectionTime times the number of its ejections, broken or not", "",
+		CodeReturnCost, "a host is let back at the first tick after baseEjectionTime times the number of its ejections, broken or not, and another ejection within 1s of that reaches the workers 1s late", "",
 		"OutlierDetection.base_ejection_time", "retries, or a longer baseEjectionTime",
 	},
 	{

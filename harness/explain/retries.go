@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/faildrill/faildrill/harness/check"
 	"github.com/faildrill/faildrill/harness/istio"
@@ -13,12 +14,24 @@ import (
 // one request can eject several hosts, or one host all by itself
 // (router.cc: onUpstreamHeaders).
 func retriesStrike(s *site, d *drill) []Finding {
-	if d == nil || s.route == nil || s.route.Retry == nil || s.cluster.OutlierDetection == nil {
+	if s.route == nil || s.route.Retry == nil || s.cluster.OutlierDetection == nil {
 		return nil
 	}
 	words, use, written := s.retryWords()
 	if !written {
 		return nil // the default retries nothing that was answered
+	}
+	f := finding(CodeRetriesStrike, SeverityWarning, use.Resource, use.Path+".retryOn")
+	f.goal = goalErrors
+	f.Message = fmt.Sprintf("retries (%s): %s", words, why(CodeRetriesStrike))
+	if d == nil {
+		strikes := s.route.Retry.NumRetries + 1
+		if n := s.cluster.OutlierDetection.Consecutive5xx; n == 0 || n > strikes || !retriesAnswers(s.route.Retry) || len(ejectionBudget(s, nil)) > 0 {
+			return nil
+		}
+		f.Severity = SeverityInfo
+		f.Message += fmt.Sprintf("; consecutive5xxErrors %d is no more than the %d that one request can make", s.cluster.OutlierDetection.Consecutive5xx, strikes)
+		return []Finding{f}
 	}
 	ejected := 0
 	for c := range d.changes(s) {
@@ -44,9 +57,7 @@ func retriesStrike(s *site, d *drill) []Finding {
 	if ejected == 0 || most < 2 {
 		return nil
 	}
-	f := finding(CodeRetriesStrike, SeverityWarning, use.Resource, use.Path+".retryOn")
-	f.goal = goalErrors
-	f.Message = fmt.Sprintf("retries (%s): %s; one request struck %d times, on %s", words, why(CodeRetriesStrike), most, count(len(hosts), "host"))
+	f.Message += fmt.Sprintf("; one request struck %d times, on %s", most, count(len(hosts), "host"))
 	if lookup(use.Resource.Spec, use.Path+".retryOn") != nil {
 		f.edits = append(f.edits, set(use.Resource, use.Path+".retryOn", nil))
 	}
@@ -57,6 +68,12 @@ func retriesStrike(s *site, d *drill) []Finding {
 		f.edits = append(f.edits, set(od.Resource, od.Path+".consecutive5xxErrors", int(s.cluster.OutlierDetection.Consecutive5xx)*most))
 	}
 	return []Finding{f}
+}
+
+// retriesAnswers reports whether the policy sends again what was answered with
+// an error.
+func retriesAnswers(p *xds.RetryPolicy) bool {
+	return len(p.RetriableStatusCodes) > 0 || slices.Contains(p.RetryOn, "5xx") || slices.Contains(p.RetryOn, "gateway-error")
 }
 
 // retriesHide: the clients see nothing, because retries answered for the broken

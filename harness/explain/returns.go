@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/check"
@@ -19,7 +20,7 @@ func returnCost(s *site, d *drill) []Finding {
 	}
 	returns := 0
 	for c := range d.changes(s) {
-		if c.Event == trace.Returned {
+		if c.Event == trace.Returned && c.At < d.trace.Run.Duration {
 			returns++
 		}
 	}
@@ -31,12 +32,11 @@ func returnCost(s *site, d *drill) []Finding {
 		f.Default = length(od.BaseEjectionTime)
 		words = "baseEjectionTime (not set, default " + f.Default + ")"
 	}
-	f.Message = fmt.Sprintf("%s: %s cost %s; %s, at a tick of interval %s",
-		words, plural(returns, "return of a host that is still broken", "returns of a host that is still broken"), count(d.ReturnErrors, "client error"),
-		why(CodeReturnCost), length(od.Interval))
+	f.Message = fmt.Sprintf("%s: %s to a host that is still broken cost %s", words, count(returns, "return"), count(d.ReturnErrors, "client error"))
 	if n, back, ok := d.perHour(s); ok {
-		f.Message += fmt.Sprintf("; in the first hour %s cost %s", count(back, "return"), count(n, "client error"))
+		f.Message += fmt.Sprintf(", %s cost %s in the first hour", count(back, "return"), strconv.Itoa(n))
 	}
+	f.Message += "; " + why(CodeReturnCost)
 	if s.route != nil && s.route.Retry == nil {
 		if r, p := s.routePath("retries"); r != nil {
 			f.edits = append(f.edits, set(r, p, nil))

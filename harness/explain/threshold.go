@@ -22,7 +22,7 @@ func thresholdNotReached(s *site, d *drill) []Finding {
 	}
 	use, ok := s.t.Use(s.cluster.Name, istio.PartOutlierDetection)
 	charged, longest := runs(s, d)
-	if !ok || charged == 0 {
+	if !ok || charged == 0 || longest >= int(od.Consecutive5xx) {
 		return nil
 	}
 	path := use.Path + ".consecutive5xxErrors"
@@ -48,6 +48,8 @@ func runs(s *site, d *drill) (charged, longest int) {
 	run := map[int32]int{}
 	for a := range d.attempts(s) {
 		switch {
+		case a.Charged && a.Result != trace.Answered && s.cluster.OutlierDetection.SplitExternalLocalOriginErrors:
+			// counted apart
 		case a.Charged:
 			charged++
 			run[a.Host]++
@@ -64,4 +66,48 @@ func plural(n int, one, many string) string {
 		return "1 " + one
 	}
 	return strconv.Itoa(n) + " " + many
+}
+
+// splitLocalErrors: the host accepts connections and then fails the requests,
+// which in split mode never adds up (outlier_detection_impl.cc:
+// putResultWithLocalExternalSplit).
+func splitLocalErrors(s *site, d *drill) []Finding {
+	od := s.cluster.OutlierDetection
+	if od == nil || !od.SplitExternalLocalOriginErrors || od.ConsecutiveLocalOriginFailure <= 1 {
+		return nil
+	}
+	use, ok := s.t.Use(s.cluster.Name, istio.PartOutlierDetection)
+	if !ok {
+		return nil
+	}
+	after := 0
+	if d != nil {
+		for c := range d.changes(s) {
+			if c.Event != trace.Detected {
+				return nil
+			}
+		}
+		for a := range d.attempts(s) {
+			switch a.Result {
+			case trace.Reset, trace.Timeout, trace.PerTryTimeout:
+				after++
+			}
+		}
+		if after == 0 {
+			return nil
+		}
+	}
+	path := use.Path + ".consecutiveLocalOriginFailures"
+	f := finding(CodeSplitLocalErrors, SeverityInfo, use.Resource, path)
+	words := fmt.Sprintf("consecutiveLocalOriginFailures %d", od.ConsecutiveLocalOriginFailure)
+	if !use.Resource.Has(path) {
+		f.Default = strconv.Itoa(int(od.ConsecutiveLocalOriginFailure))
+		words = "consecutiveLocalOriginFailures (not set, default " + f.Default + ")"
+	}
+	f.Message = words + ": " + why(CodeSplitLocalErrors)
+	if after > 0 {
+		f.Message += fmt.Sprintf("; %s so here", plural(after, "request failed", "requests failed"))
+	}
+	f.edits = []edit{set(use.Resource, path, 1)}
+	return []Finding{f}
 }
