@@ -38,6 +38,9 @@ func stored(t testing.TB, root string, d *schedule.Drill, scale float64) string 
 func TestRejudgeSaysTheSame(t *testing.T) {
 	root := t.TempDir()
 	for _, d := range everything(t) {
+		if len(harness.Rejections(d.Compile())) > 0 {
+			continue // it is not played, and has nothing to judge again
+		}
 		dir := stored(t, root, d, 1)
 		before, err := os.ReadFile(filepath.Join(dir, "verdict.json"))
 		if err != nil {

@@ -128,3 +128,12 @@ func causeOf(code string) cause {
 
 func why(code string) string   { return causeOf(code).why }
 func since(code string) string { return causeOf(code).since }
+
+// Codes lists the codes of all causes.
+func Codes() []string {
+	var out []string
+	for _, c := range causes {
+		out = append(out, c.code)
+	}
+	return out
+}

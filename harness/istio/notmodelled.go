@@ -3,6 +3,7 @@ package istio
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -126,15 +127,31 @@ func (w *walker) add(field string, decides bool, why string) {
 // or unread tells why not and whether that may decide; "" means that this value is read.
 type field struct {
 	unread func(root proto.Message, parent protoreflect.Message, v protoreflect.Value) (why string, decides bool)
+	why    string // of a field that is never read
 }
 
 // harmless fields cannot change which endpoint answers; a deciding one may.
 func harmless(why string) field {
-	return field{func(proto.Message, protoreflect.Message, protoreflect.Value) (string, bool) { return why, false }}
+	return field{func(proto.Message, protoreflect.Message, protoreflect.Value) (string, bool) { return why, false }, why}
 }
 
 func decides(why string) field {
-	return field{func(proto.Message, protoreflect.Message, protoreflect.Value) (string, bool) { return why, true }}
+	return field{func(proto.Message, protoreflect.Message, protoreflect.Value) (string, bool) { return why, true }, why}
+}
+
+// Field is a field of the API that the translation knows.
+type Field struct {
+	Name string // message and field as the API's proto files have them: OutlierDetection.max_ejection_percent
+	Why  string // why it is never read; "": it is, for some values at least
+}
+
+// Fields lists them, sorted by name.
+func Fields() []Field {
+	var out []Field
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		out = append(out, Field{name, fields[name].why})
+	}
+	return out
 }
 
 // kinds has the kinds that are not translated at all.
@@ -162,7 +179,7 @@ var fields = map[string]field{
 	"ServiceEntry.addresses":         {},
 	"ServiceEntry.ports":             {},
 	"ServiceEntry.location":          {},
-	"ServiceEntry.resolution":        {dynamicDNS},
+	"ServiceEntry.resolution":        {unread: dynamicDNS},
 	"ServiceEntry.endpoints":         {},
 	"ServiceEntry.workload_selector": decides("workloads and WorkloadEntries are not looked up"),
 	"ServiceEntry.export_to":         {},
@@ -170,16 +187,16 @@ var fields = map[string]field{
 
 	"ServicePort.number":      {},
 	"ServicePort.name":        {},
-	"ServicePort.protocol":    {tcpPort},
-	"ServicePort.target_port": {originalPort},
+	"ServicePort.protocol":    {unread: tcpPort},
+	"ServicePort.target_port": {unread: originalPort},
 
 	"WorkloadEntry.address":         {},
 	"WorkloadEntry.ports":           {},
-	"WorkloadEntry.labels":          {tlsLabel},
+	"WorkloadEntry.labels":          {unread: tlsLabel},
 	"WorkloadEntry.network":         {},
 	"WorkloadEntry.locality":        {},
 	"WorkloadEntry.weight":          {},
-	"WorkloadEntry.service_account": {autoMTLS},
+	"WorkloadEntry.service_account": {unread: autoMTLS},
 
 	"DestinationRule.host":                             {},
 	"DestinationRule.traffic_policy":                   {},
@@ -253,20 +270,20 @@ var fields = map[string]field{
 	"ConnectionPoolSettings.HTTPSettings.max_requests_per_connection": harmless("connections are renewed, hosts stay"),
 	"ConnectionPoolSettings.HTTPSettings.max_retries":                 {},
 	"ConnectionPoolSettings.HTTPSettings.idle_timeout":                harmless("connections are renewed, hosts stay"),
-	"ConnectionPoolSettings.HTTPSettings.h2_upgrade_policy":           {upgrade},
+	"ConnectionPoolSettings.HTTPSettings.h2_upgrade_policy":           {unread: upgrade},
 	"ConnectionPoolSettings.HTTPSettings.use_client_protocol":         harmless("clients speak HTTP/1.1, and so does the proxy then"),
 	"ConnectionPoolSettings.HTTPSettings.max_concurrent_streams":      harmless("HTTP/2 connections are not modelled one by one"),
 	"ConnectionPoolSettings.HTTPSettings.http2_keep_alive":            harmless("it finds dead connections, not hosts"),
 
-	"ClientTLSSettings.mode":                 {handshake},
-	"ClientTLSSettings.client_certificate":   {ifTLS},
-	"ClientTLSSettings.private_key":          {ifTLS},
-	"ClientTLSSettings.ca_certificates":      {ifTLS},
-	"ClientTLSSettings.credential_name":      {ifTLS},
-	"ClientTLSSettings.subject_alt_names":    {ifTLS},
-	"ClientTLSSettings.sni":                  {ifTLS},
-	"ClientTLSSettings.insecure_skip_verify": {ifTLS},
-	"ClientTLSSettings.ca_crl":               {ifTLS},
+	"ClientTLSSettings.mode":                 {unread: handshake},
+	"ClientTLSSettings.client_certificate":   {unread: ifTLS},
+	"ClientTLSSettings.private_key":          {unread: ifTLS},
+	"ClientTLSSettings.ca_certificates":      {unread: ifTLS},
+	"ClientTLSSettings.credential_name":      {unread: ifTLS},
+	"ClientTLSSettings.subject_alt_names":    {unread: ifTLS},
+	"ClientTLSSettings.sni":                  {unread: ifTLS},
+	"ClientTLSSettings.insecure_skip_verify": {unread: ifTLS},
+	"ClientTLSSettings.ca_crl":               {unread: ifTLS},
 
 	"VirtualService.hosts":     {},
 	"VirtualService.gateways":  {},
@@ -277,7 +294,7 @@ var fields = map[string]field{
 
 	"HTTPRoute.name":              {},
 	"HTTPRoute.match":             {},
-	"HTTPRoute.route":             {weights},
+	"HTTPRoute.route":             {unread: weights},
 	"HTTPRoute.redirect":          decides("the proxy answers by itself"),
 	"HTTPRoute.direct_response":   decides("the proxy answers by itself"),
 	"HTTPRoute.delegate":          decides("the routes of another VirtualService are not pulled in"),
@@ -290,10 +307,10 @@ var fields = map[string]field{
 	"HTTPRoute.mirror_percent":    harmless("it only says how much is mirrored"),
 	"HTTPRoute.mirror_percentage": harmless("it only says how much is mirrored"),
 	"HTTPRoute.cors_policy":       harmless("it adds headers to answers"),
-	"HTTPRoute.headers":           {authority},
+	"HTTPRoute.headers":           {unread: authority},
 
 	"HTTPMatchRequest.name":             {},
-	"HTTPMatchRequest.uri":              {uri},
+	"HTTPMatchRequest.uri":              {unread: uri},
 	"HTTPMatchRequest.scheme":           decides("the match is not evaluated; its route is left out"),
 	"HTTPMatchRequest.method":           decides("the match is not evaluated; its route is left out"),
 	"HTTPMatchRequest.authority":        decides("the match is not evaluated; its route is left out"),
@@ -312,7 +329,7 @@ var fields = map[string]field{
 
 	"HTTPRouteDestination.destination": {},
 	"HTTPRouteDestination.weight":      {},
-	"HTTPRouteDestination.headers":     {authority},
+	"HTTPRouteDestination.headers":     {unread: authority},
 	"Destination.host":                 {},
 	"Destination.subset":               {},
 	"Destination.port":                 {},

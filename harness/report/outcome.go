@@ -47,7 +47,7 @@ func (im *impact) text() text {
 	case result.NeverFailsOver:
 		return in(bad, "NEVER FAILS OVER").add(lost())
 	case result.TotalLoss:
-		return in(bad, "TOTAL LOSS").add(lost() + "; no healthy endpoint is left")
+		return in(bad, "TOTAL LOSS").add(lost() + "; " + im.outcome.Means())
 	case result.Rejected:
 		t := in(bad, "REJECTED")
 		if len(im.problems) > 0 {

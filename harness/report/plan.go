@@ -178,7 +178,7 @@ func planSummary(plans []result.Plan) text {
 		t = t.add(fmt.Sprintf("%d pass, ", pass)).paint(redBold, fmt.Sprintf("%d do not", len(plans)-pass))
 	}
 	var by []string
-	for _, o := range []result.Outcome{result.NoImpact, result.FailsOver, result.Partial, result.NeverFailsOver, result.TotalLoss, result.Rejected} {
+	for _, o := range result.Outcomes() {
 		if outcomes[o] > 0 {
 			by = append(by, fmt.Sprintf("%d %s", outcomes[o], o))
 		}

@@ -45,6 +45,38 @@ const (
 	Rejected       Outcome = "rejected"         // istiod or Envoy refuses the configuration
 )
 
+// outcomes says what each means. The words in capitals of a report stand for it.
+var outcomes = []struct {
+	outcome Outcome
+	means   string
+}{
+	{NoImpact, "no request failed, and nothing moved"},
+	{FailsOver, "after it settled no request fails: others serve"},
+	{Partial, "fewer requests fail than the lost endpoints had a share of"},
+	{NeverFailsOver, "the lost share goes on failing, though a healthy endpoint exists"},
+	{TotalLoss, "no healthy endpoint is left"},
+	{Rejected, "istiod or Envoy refuses the configuration, and nothing is played"},
+}
+
+// Outcomes lists all outcomes, the best first.
+func Outcomes() []Outcome {
+	var out []Outcome
+	for _, o := range outcomes {
+		out = append(out, o.outcome)
+	}
+	return out
+}
+
+// Means says what the outcome means; "" for an unknown one.
+func (o Outcome) Means() string {
+	for _, k := range outcomes {
+		if k.outcome == o {
+			return k.means
+		}
+	}
+	return ""
+}
+
 // Passes reports whether a drill without expectations passes on the outcome.
 func (o Outcome) Passes() bool { return o == NoImpact || o == FailsOver }
 
@@ -59,6 +91,37 @@ const (
 	Inconclusive Verdict = "inconclusive"
 	Error        Verdict = "error"
 )
+
+// verdicts says what each means.
+var verdicts = []struct {
+	verdict Verdict
+	means   string
+}{
+	{Pass, "it came out as expected; without expectations: no-impact or fails-over"},
+	{Fail, "it came out otherwise"},
+	{Skip, "the backend lacks something that the drill needs"},
+	{Inconclusive, "nothing is proved: too few requests, a fault that nobody saw take effect, a field that is not modelled, or a machine that was too slow"},
+	{Error, "something broke underneath, the configuration is refused, or the run did what the model does not permit"},
+}
+
+// Verdicts lists all verdicts.
+func Verdicts() []Verdict {
+	var out []Verdict
+	for _, v := range verdicts {
+		out = append(out, v.verdict)
+	}
+	return out
+}
+
+// Means says what the verdict means; "" for an unknown one.
+func (v Verdict) Means() string {
+	for _, k := range verdicts {
+		if k.verdict == v {
+			return k.means
+		}
+	}
+	return ""
+}
 
 // Plan is the prediction of one drill.
 type Plan struct {

@@ -1,9 +1,40 @@
 package scenario
 
 import (
+	"encoding/json"
+	"reflect"
 	"strings"
 	"unicode"
 )
+
+// Help is a name of the format with its documentation.
+type Help struct{ Name, Text string }
+
+// Behaviours documents the behaviours of a fault, as the reference and the JSON
+// schema do, in their order.
+func Behaviours() []Help {
+	var doc struct {
+		Defs struct {
+			Fault struct {
+				Properties map[string]struct{ Description string }
+			}
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(schema, &doc); err != nil {
+		panic("scenario: schema.json cannot be read: " + err.Error()) // it is embedded and generated
+	}
+	var out []Help
+	t := reflect.TypeFor[Fault]()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Tag.Get("oneof") != "behaviour" {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		out = append(out, Help{name, strings.TrimPrefix(doc.Defs.Fault.Properties[name].Description, name+" ")})
+	}
+	return out
+}
 
 // Behaviour is what the fault makes its upstream do, by the name of the field: "refuse".
 func (f Fault) Behaviour() string {

@@ -32,6 +32,9 @@ func didYouMean(got string, allowed []string) string {
 	return b.String()
 }
 
+// Nearest is the name that got was probably meant to be, or "".
+func Nearest(got string, names []string) string { return nearest(got, names) }
+
 // nearest is the name that got was probably meant to be, or "".
 func nearest(got string, names []string) string {
 	best, bestDist := "", len(got)

@@ -7,24 +7,41 @@ type Flags uint16
 
 // The response flags that a failover shows.
 const (
-	FlagURX   Flags = 1 << iota // retry limit or connect attempts used up
-	FlagUO                      // upstream overflow
-	FlagUF                      // upstream connection failure
-	FlagUT                      // upstream request timeout
-	FlagUC                      // upstream connection termination
-	FlagUR                      // upstream remote reset
-	FlagUPE                     // upstream protocol error
-	FlagLR                      // local reset
-	FlagUH                      // no healthy upstream
-	FlagNR                      // no route
-	FlagNC                      // no cluster
-	FlagUMSDR                   // upstream max stream duration reached
-	FlagDC                      // downstream connection termination
+	FlagURX Flags = 1 << iota
+	FlagUO
+	FlagUF
+	FlagUT
+	FlagUC
+	FlagUR
+	FlagUPE
+	FlagLR
+	FlagUH
+	FlagNR
+	FlagNC
+	FlagUMSDR
+	FlagDC
 )
 
 // flagNames are in the order in which Envoy prints combinations: what ended the
 // retries before what the last attempt met.
 var flagNames = [...]string{"URX", "UO", "UF", "UT", "UC", "UR", "UPE", "LR", "UH", "NR", "NC", "UMSDR", "DC"}
+
+// flagMeanings are in the order of flagNames.
+var flagMeanings = [...]string{
+	"the retries, or the connect attempts, are used up",
+	"a circuit breaker refused the request (upstream overflow): no attempt was made, and none is charged",
+	"no connection to the upstream: refused, or not made within connectTimeout",
+	"the route's timeout or perTryTimeout fired before the response (upstream request timeout)",
+	"the upstream closed the connection before the response was complete",
+	"the upstream reset the stream",
+	"the upstream's response broke the protocol",
+	"the proxy reset the stream itself",
+	"no healthy upstream: every host that the load balancer may use is ejected or gone, and panic is off",
+	"no route fits the request",
+	"the route leads to a cluster that does not exist",
+	"the stream lasted longer than it may",
+	"the client closed the connection",
+}
 
 // String writes the letters separated by commas, "-" when there are none.
 func (f Flags) String() string {
@@ -70,3 +87,13 @@ func ParseFlag(letters string) (Flags, bool) {
 
 // FlagLetters returns the letters of all flags that a trace can hold.
 func FlagLetters() []string { return flagNames[:] }
+
+// Means says in a sentence what the flag with these letters means; "" for an unknown one.
+func Means(letters string) string {
+	for i, n := range flagNames {
+		if n == letters {
+			return flagMeanings[i]
+		}
+	}
+	return ""
+}
