@@ -11,11 +11,11 @@ import (
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
-// attempts are the attempts on the site's hosts since the first step took effect.
+// attempts are the attempts on the site's hosts since the first step took
+// effect, in the order in which they ended. What is yielded is used again.
 func (d *drill) attempts(s *site) iter.Seq[*trace.Attempt] {
 	return func(yield func(*trace.Attempt) bool) {
-		for i := range d.trace.Attempts {
-			a := &d.trace.Attempts[i]
+		for a := range d.trace.AllAttempts() {
 			if a.Client == s.index && a.At >= d.Since && a.Host >= 0 && d.trace.Hosts[a.Host].Cluster == s.cluster.Name && !yield(a) {
 				return
 			}
@@ -46,16 +46,16 @@ type requestKey struct{ client, n int32 }
 // same, and those requests.
 func hidden(t *trace.Trace, since trace.Sec) (attempts, requests int) {
 	bad := map[requestKey]int{}
-	for i := range t.Attempts {
-		if a := &t.Attempts[i]; a.At >= since && a.Host >= 0 && failed(a) {
+	for a := range t.AllAttempts() {
+		if a.At >= since && a.Host >= 0 && failed(a) {
 			bad[requestKey{a.Client, a.Request}]++
 		}
 	}
 	if len(bad) == 0 {
 		return 0, 0
 	}
-	for i := range t.Requests {
-		if r := &t.Requests[i]; !r.Failed() {
+	for r := range t.AllRequests() {
+		if !r.Failed() {
 			if n := bad[requestKey{r.Client, r.N}]; n > 0 {
 				attempts += n
 				requests++
@@ -68,8 +68,8 @@ func hidden(t *trace.Trace, since trace.Sec) (attempts, requests int) {
 // slowest is the longest that a good answer took.
 func (d *drill) slowest(s *site) time.Duration {
 	longest := trace.Sec(0)
-	for i := range d.trace.Attempts {
-		if a := &d.trace.Attempts[i]; a.Client == s.index && a.Result == trace.Answered && a.Status < 500 {
+	for a := range d.trace.AllAttempts() {
+		if a.Client == s.index && a.Result == trace.Answered && a.Status < 500 {
 			longest = max(longest, a.Done-a.At)
 		}
 	}
