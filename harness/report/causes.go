@@ -86,10 +86,19 @@ func (p *page) fix(c *result.Cause) {
 		label = ""
 	}
 	if c.Fix.Confirmed {
-		p.row("", in(faint, "confirmed by predicting again"))
+		p.row("", in(faint, "confirmed by predicting again"+fewer(c)))
 	} else {
 		p.row("", in(yellow, "not confirmed by predicting again"))
 	}
+}
+
+// fewer says what the change saves; nothing of a fix that is several changes,
+// because the number is of this cause's own alone.
+func fewer(c *result.Cause) string {
+	if c.ErrorsAvoided == nil || *c.ErrorsAvoided <= 0 || len(c.Fix.All()) > 1 {
+		return ""
+	}
+	return "; " + count(*c.ErrorsAvoided, "client error") + " fewer"
 }
 
 // hunk is the change of one field.

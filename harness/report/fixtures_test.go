@@ -327,7 +327,7 @@ func gallery() []result.Plan {
 	}, {
 		Code: "threshold-not-reached", Field: "spec.trafficPolicy.outlierDetection.consecutive5xxErrors", File: "dr.yaml", Line: 9, Since: "Envoy 1.10",
 		Message: "consecutive5xxErrors 5: 8 failures were charged, and never 5 in a row on one host, so that nothing was ejected",
-		Fix:     &result.Fix{Field: "spec.trafficPolicy.outlierDetection.consecutive5xxErrors", From: "5", To: "1", Confirmed: true},
+		Fix:     &result.Fix{Field: "spec.trafficPolicy.outlierDetection.consecutive5xxErrors", From: "5", To: "1", Confirmed: true}, ErrorsAvoided: new(8),
 	}}
 	cost := fixed()
 	cost.Name, cost.ClientErrors, cost.ReturnErrors, cost.ReturnAfter = "us-east1 loses locality us-east1 (3 endpoints)", 3, 2, at(30.8)

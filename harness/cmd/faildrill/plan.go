@@ -52,7 +52,7 @@ func (a *app) plan() *cobra.Command {
 func (a *app) patches(plans []result.Plan) error {
 	seen := map[string]bool{}
 	for _, p := range plans {
-		if len(p.Causes) == 0 || p.Causes[0].Fix == nil || p.Outcome.Passes() {
+		if len(p.Causes) == 0 || p.Causes[0].Fix == nil || !p.Causes[0].Fix.Confirmed || p.Outcome.Passes() {
 			continue
 		}
 		fix := p.Causes[0].Fix
