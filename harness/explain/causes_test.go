@@ -132,7 +132,6 @@ spec:
 		{"answers need no timeout", "status: 503", rule(od+"}") + route("retries: {attempts: 0}"), "no-timeout"},
 		{"panic that never comes", "status: 503", rule(strings.Replace(od, "Errors: 1", "Errors: 500", 1)+"}") + route("retries: {attempts: 0}"), "panic"},
 		{"one attempt is one strike", "status: 503", rule(od+"}") + route("retries: {attempts: 2, retryOn: connect-failure}"), "retries-strike"},
-		{"nothing was retried", "status: 503", rule(od + "}"), "retries-hide"},
 		{"gateway errors are counted", "status: 503", rule("{outlierDetection: {consecutive5xxErrors: 0, consecutiveGatewayErrors: 2, maxEjectionPercent: 50}}"), "gateway-errors-only"},
 		{"the round robin is of one host", "refuse: true", rule("{loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 0}}"), "round-robin-lock"},
 	} {
@@ -236,6 +235,18 @@ spec:
 		t.Fatalf("%d errors; the retries should hide all", d.impact.Errors)
 	}
 	if c, ok := cause(d, "retries-strike"); ok {
+		t.Errorf("got %+v", c)
+	}
+}
+
+// An answer of 503 is not retried: the one request that met the host failed, and
+// nothing was hidden.
+func TestNothingHidden(t *testing.T) {
+	d := scene(t, load(t, recipe(twoRegions, "status: 503", rule("{outlierDetection: {consecutive5xxErrors: 1, maxEjectionPercent: 100, baseEjectionTime: 300s}}"))), "")
+	if d.impact.Errors != 1 || d.impact.Outcome != result.FailsOver {
+		t.Fatalf("%s with %d errors", d.impact.Outcome, d.impact.Errors)
+	}
+	if c, ok := cause(d, "retries-hide"); ok {
 		t.Errorf("got %+v", c)
 	}
 }
