@@ -62,6 +62,12 @@ var fieldTexts = map[string]fieldText{
 	"LoadBalancerSettings.simple":              {"which host of a priority and locality is next", "LEAST_REQUEST", "Istio 1.14; before, ROUND_ROBIN"},
 	"LoadBalancerSettings.locality_lb_setting": {"the order of localities, or their shares; it replaces the mesh's own", "that of the mesh: the nearest first", ""},
 
+	"LoadBalancerSettings.warmup":               {"how a new host's share grows to the full one; with ROUND_ROBIN and LEAST_REQUEST only", "none", "Istio 1.24"},
+	"LoadBalancerSettings.warmup_duration_secs": {"how long a new host's share grows; counts where warmup is not set", "none", "Istio 1.14"},
+	"WarmupConfiguration.duration":              {"how long it takes to the full share", "required", ""},
+	"WarmupConfiguration.minimum_percent":       {"the share that a new host begins with, in percent of its full one", "10 %", ""},
+	"WarmupConfiguration.aggression":            {"the exponent of the growth: at 1 the share grows evenly", "1", ""},
+
 	"LocalityLoadBalancerSetting.distribute":        {"shares of the traffic of a locality, in percent; instead of failover", "none", ""},
 	"LocalityLoadBalancerSetting.failover":          {"the region that takes over for a region; the others come behind it", "none: every other region alike", ""},
 	"LocalityLoadBalancerSetting.failover_priority": {"labels, in order: endpoints rank by how many they share with the client from the first on", "none: region, zone, subzone", "Istio 1.30 for DNS services; key=value since 1.18"},
