@@ -52,7 +52,7 @@ var fieldTexts = map[string]fieldText{
 	"TrafficPolicy.tls":                 {"whether the proxy begins TLS", "no", ""},
 	"TrafficPolicy.port_level_settings": {"a policy for one port, which replaces all of the policy around it", "none", ""},
 
-	"TrafficPolicy.retry_budget":                      {"a limit of retries in flight that grows with the load; it replaces maxRetries", "none", ""},
+	"TrafficPolicy.retry_budget":                      {"a limit of retries in flight that grows with the load; it replaces maxRetries", "none", "Istio 1.27"},
 	"TrafficPolicy.RetryBudget.percent":               {"retries in flight, in percent of the requests in flight", "20 %", "Istio 1.30; before, 0.2 %"},
 	"TrafficPolicy.RetryBudget.min_retry_concurrency": {"retries in flight that are always allowed", "3", ""},
 
