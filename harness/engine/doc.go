@@ -46,7 +46,7 @@
 //	locality, zone, random, least request        by weight or uniformly     any host it can be (DrawHost)
 //	enforcing percentages of 1 to 99             by percentage              either (DrawSample)
 //	the jitter of ejections and look-ups         uniformly                  whatever it must have been (DrawJitter)
-//	the jitter of a back-off                     uniformly below its window any wait within it (DrawBackOff)
+//	the jitter of a back-off                     uniformly below its window any wait (DrawBackOff)
 //
 // Accepting keeps every state that explains what was seen so far. The state is one
 // value with Clone; states that cannot differ any more are one. When there are more
