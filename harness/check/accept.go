@@ -73,6 +73,7 @@ type moment struct {
 	at     trace.Sec
 	rank   int // order within an instant
 	config *xds.Cluster
+	assign *xds.Cluster // the cluster goes on with other endpoints
 	pick   *trace.Attempt
 	report *trace.Attempt
 	change *trace.Change
@@ -157,6 +158,11 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 			if o := have[c.Name]; o != nil && reflect.DeepEqual(o, c) {
 				continue
 			}
+			if o := have[c.Name]; o != nil && engine.OnlyAssigned(o, c) {
+				l := get(client, c.Name)
+				l.events = append(l.events, moment{at: from, rank: rankConfig, assign: c})
+				continue
+			}
 			at := from
 			for _, ld := range a.t.Loads {
 				if ld.Client == client && ld.Cluster == c.Name && ld.At >= from && ld.At <= to {
@@ -183,6 +189,7 @@ type state struct {
 	untold  []engine.Change // decided, and not observed yet
 	kept    []keptBy        // of requests under a retry priority
 	traceOf []int32
+	rowOf   func(*engine.Host) int32
 }
 
 // keptBy is what a request's retry priority keeps.
@@ -192,7 +199,7 @@ type keptBy struct {
 }
 
 func (st *state) clone() *state {
-	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), traceOf: st.traceOf}
+	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf}
 }
 
 func (k keptBy) same(o keptBy) bool {
@@ -215,6 +222,9 @@ func (st *state) keptOf(at *trace.Attempt, p *xds.RetryPolicy) *engine.Kept {
 }
 
 func (st *state) tell(c engine.Change) {
+	if c.Kind == engine.HostAdded {
+		st.traceOf = append(st.traceOf, st.rowOf(&st.c.Hosts()[c.Host]))
+	}
 	if c.Kind != engine.LoadChanged {
 		st.untold = append(st.untold, c)
 	}
@@ -306,15 +316,11 @@ func (a *acceptor) inSomeOrder(states []*state, ms []moment, budget *int) ([]*st
 }
 
 func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
-	hosts := engine.HostsOf(c, a.s)
-	st := &state{ch: engine.NewChooser(1)}
+	st := &state{ch: engine.NewChooser(1), rowOf: func(h *engine.Host) int32 { return a.rowOf(l, h) }}
+	names := a.namesAt(at)
+	_, hosts := names.LookUps(c, int64(at), &st.ch)
 	for i := range hosts {
-		hosts[i].Trace = -1
-		for _, h := range a.t.Hosts {
-			if h.Client == l.client && h.Cluster == l.cluster && h.Address == hosts[i].Address && h.Priority == hosts[i].Priority {
-				hosts[i].Trace = h.Index
-			}
-		}
+		hosts[i].Trace = st.rowOf(&hosts[i])
 		st.traceOf = append(st.traceOf, hosts[i].Trace)
 	}
 	st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, hops, int64(at), &st.ch)
@@ -452,7 +458,9 @@ func (a *acceptor) feed(st *state, m moment) []*state {
 	case m.report != nil:
 		a.report(st, m.report)
 	case m.change != nil:
-		permitted = a.change(st, m.change)
+		return a.changed(st, m.change)
+	case m.assign != nil:
+		a.assign(st, m.assign, m.at)
 	case m.noHost != nil:
 		ch := st.ch
 		permitted = st.c.Pick(nil, nil, &ch) == engine.NoHost
@@ -504,7 +512,7 @@ const maxRejected = 64
 // may have picked hosts before it that its predicate rejected, and a round robin
 // counts those picks too; which levels and hosts they were is not observed.
 func (a *acceptor) pick(st *state, at *trace.Attempt) []*state {
-	h := int32(slices.Index(st.traceOf, at.Host))
+	h := st.hostOf(at.Host)
 	if h < 0 {
 		return nil
 	}
@@ -628,7 +636,7 @@ func (a *acceptor) tried(st *state, at *trace.Attempt) []int32 {
 	for i := range a.t.Attempts {
 		o := &a.t.Attempts[i]
 		if o.Client == at.Client && o.Request == at.Request && o.N < at.N {
-			if h := int32(slices.Index(st.traceOf, o.Host)); h >= 0 {
+			if h := st.hostOf(o.Host); h >= 0 {
 				out = append(out, h)
 			}
 		}
@@ -646,7 +654,7 @@ func (a *acceptor) policy(at *trace.Attempt) *xds.RetryPolicy {
 
 // report counts the attempt's result.
 func (a *acceptor) report(st *state, at *trace.Attempt) {
-	h := int32(slices.Index(st.traceOf, at.Host))
+	h := st.hostOf(at.Host)
 	if h < 0 || at.Result == trace.Overflow {
 		return
 	}
@@ -689,6 +697,7 @@ var changeNames = map[engine.ChangeKind]string{
 	engine.HostEjected: trace.Ejected, engine.HostReturned: trace.Returned,
 	engine.EjectionOverflow: trace.OverflowEvent, engine.EjectionUnenforced: trace.Detected,
 	engine.HostDegraded: trace.Degraded, engine.HostUndegraded: trace.Undegraded,
+	engine.HostAdded: trace.Added, engine.HostRemoved: trace.Removed,
 }
 
 // caused reports whether a change was set off by a result, and not by a tick.
@@ -702,7 +711,8 @@ var atTicks = []string{
 
 // causeOf is the cause that a trace gives for a change.
 func causeOf(c *engine.Change) string {
-	if c.Kind == engine.HostReturned || c.Kind == engine.HostUndegraded {
+	switch c.Kind {
+	case engine.HostReturned, engine.HostUndegraded, engine.HostAdded, engine.HostRemoved:
 		return ""
 	}
 	return c.Type.String()
@@ -761,8 +771,11 @@ func (a *acceptor) missing(last *state, at trace.Sec) *result.Divergence {
 }
 
 func words(u engine.Change) string {
-	if u.Kind == engine.HostReturned {
+	switch {
+	case u.Kind == engine.HostReturned:
 		return " at the tick"
+	case causeOf(&u) == "":
+		return ""
 	}
 	return " by " + u.Type.String()
 }

@@ -33,6 +33,7 @@ func certain(p *trace.Trace, client int32, from, to trace.Sec) bool {
 type chances struct {
 	p       *trace.Trace
 	changes map[int32][]*trace.Change // ejections and returns, by host
+	members map[int32][]*trace.Change // hosts that come and leave
 	loads   map[cluster][]*trace.Load
 	fickle  map[stretch]outcomes
 }
@@ -59,10 +60,13 @@ const (
 )
 
 func chancesOf(p *trace.Trace) *chances {
-	l := &chances{p: p, changes: map[int32][]*trace.Change{}, loads: map[cluster][]*trace.Load{}, fickle: map[stretch]outcomes{}}
+	l := &chances{p: p, changes: map[int32][]*trace.Change{}, members: map[int32][]*trace.Change{}, loads: map[cluster][]*trace.Load{}, fickle: map[stretch]outcomes{}}
 	for i := range p.Changes {
-		if c := &p.Changes[i]; c.Event == trace.Ejected || c.Event == trace.Returned {
+		switch c := &p.Changes[i]; c.Event {
+		case trace.Ejected, trace.Returned:
 			l.changes[c.Host] = append(l.changes[c.Host], c)
+		case trace.Added, trace.Removed:
+			l.members[c.Host] = append(l.members[c.Host], c)
 		}
 	}
 	for i := range p.Loads {
@@ -94,7 +98,7 @@ func (l *chances) others(a *trace.Attempt) bool {
 	}
 	for i := range l.p.Hosts {
 		h := &l.p.Hosts[i]
-		if h.Client != picked.Client || h.Cluster != picked.Cluster || h.Upstream == picked.Upstream || h.At > a.At {
+		if h.Client != picked.Client || h.Cluster != picked.Cluster || h.Upstream == picked.Upstream || h.At > a.At || l.gone(int32(i), a.At) {
 			continue
 		}
 		n := int(h.Priority)
@@ -106,6 +110,13 @@ func (l *chances) others(a *trace.Attempt) bool {
 		}
 	}
 	return false
+}
+
+// gone reports whether the proxy had not the host any more.
+func (l *chances) gone(host int32, at trace.Sec) bool {
+	cs := l.members[host]
+	n := sort.Search(len(cs), func(i int) bool { return cs[i].At > at })
+	return n > 0 && cs[n-1].Event == trace.Removed
 }
 
 // out reports whether the workers knew for sure that the host was ejected.

@@ -83,8 +83,12 @@ func Outcome(t *trace.Trace) Impact {
 			good = 0
 		}
 	}
+	served := map[int32]bool{}
+	for a := range t.AllAttempts() {
+		served[a.Host] = true
+	}
 	for _, c := range t.Changes {
-		moved = moved || c.At >= im.Since && (c.Event == trace.Ejected || c.Event == trace.OverflowEvent)
+		moved = moved || c.At >= im.Since && (c.Event == trace.Ejected || c.Event == trace.OverflowEvent || c.Event == trace.Removed && served[c.Host])
 	}
 	moved = moved || len(lost) > 0
 	over := settled(good, bad, max(bad, n-good))
@@ -212,8 +216,14 @@ func survivor(t *trace.Trace, im *Impact) bool {
 			used[t.Hosts[a.Host].Cluster] = true
 		}
 	}
-	for _, h := range t.Hosts {
-		if used[h.Cluster] && !slices.Contains(im.Lost, h.Upstream) {
+	gone := map[int32]bool{} // at the end
+	for _, c := range t.Changes {
+		if c.Event == trace.Removed || c.Event == trace.Added {
+			gone[c.Host] = c.Event == trace.Removed
+		}
+	}
+	for i, h := range t.Hosts {
+		if used[h.Cluster] && !slices.Contains(im.Lost, h.Upstream) && !gone[int32(i)] {
 			return true
 		}
 	}

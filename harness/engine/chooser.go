@@ -22,10 +22,11 @@ const (
 	DrawOutlier              // which of several hosts a tick ejects first
 	DrawJitter               // how long the jitter of an ejection is
 	DrawLocality             // which locality of a priority
+	DrawLookUp               // the jitter of a name's next look-up
 	draws
 )
 
-var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter", "locality"}
+var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter", "locality", "look-up"}
 
 func (d Draw) String() string { return drawNames[d] }
 

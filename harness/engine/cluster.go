@@ -10,9 +10,10 @@ import (
 	"github.com/faildrill/faildrill/harness/xds"
 )
 
-// Host is one address of a cluster. It does not change.
+// Host is one address of a cluster.
 type Host struct {
 	Name     string // DNS name that the address came from, if any
+	Target   int32  // strict DNS: which name of the configuration, from 0
 	Address  string // ip:port
 	Port     uint32
 	Locality xds.Locality
@@ -42,8 +43,10 @@ var DefaultDelays = Delays{ToMain: 100_000, ToWorker: 100_000}
 type Cluster struct {
 	cfg    *xds.Cluster
 	rules  xds.Rules
-	hosts  []Host
-	levels [][]int32 // hosts by priority, in order
+	hosts  []Host       // those that have gone keep their place
+	fate   []int32      // by host: itself, NoHost when it has gone, or the one that it is now
+	levels [][]int32    // the hosts that there are by priority, in order
+	counts [][]standing // how each of them counts since its level was last rebuilt
 	delays Delays
 
 	detector outlier.Detector
@@ -70,11 +73,17 @@ type post struct {
 	typ  outlier.Type
 }
 
-// delivery is the health of one priority's hosts as the main thread saw it.
+// delivery is one or more priorities as the main thread saw them.
 type delivery struct {
-	at    int64
-	level int
-	marks []mark // by position in the level
+	at   int64
+	sets []hostSet
+}
+
+// hostSet is one priority: its hosts and how each of them counts.
+type hostSet struct {
+	level  int
+	hosts  []int32
+	counts []standing
 }
 
 // mark is what outlier detection has done to a host.
@@ -87,7 +96,9 @@ const (
 )
 
 func (d delivery) same(o delivery) bool {
-	return d.at == o.at && d.level == o.level && slices.Equal(d.marks, o.marks)
+	return d.at == o.at && slices.EqualFunc(d.sets, o.sets, func(a, b hostSet) bool {
+		return a.level == b.level && slices.Equal(a.hosts, b.hosts) && slices.Equal(a.counts, b.counts)
+	})
 }
 
 // longAgo is before any drill, so that the first update is always delivered at once.
@@ -105,6 +116,8 @@ const (
 	HostDegraded
 	HostUndegraded
 	LoadChanged
+	HostAdded   // discovery brought it
+	HostRemoved // discovery does not name it any more
 )
 
 // Change is something that a cluster decided. LoadChanged has no more than At.
@@ -124,6 +137,11 @@ func NewCluster(cfg *xds.Cluster, rules xds.Rules, hosts []Host, delays Delays, 
 	for i, h := range hosts {
 		c.levels[h.Priority] = append(c.levels[h.Priority], int32(i))
 	}
+	c.fate = make([]int32, len(hosts))
+	for i := range c.fate {
+		c.fate[i] = int32(i)
+	}
+	c.counts = make([][]standing, n)
 	c.merge = make([]merge, n)
 	for p := range c.merge {
 		c.merge[p].last = longAgo
@@ -131,6 +149,9 @@ func NewCluster(cfg *xds.Cluster, rules xds.Rules, hosts []Host, delays Delays, 
 	if cfg.OutlierDetection != nil {
 		c.watched = true
 		c.detector = outlier.New(*cfg.OutlierDetection, rules, len(hosts), now)
+	}
+	for p := range c.levels {
+		c.rebuild(p)
 	}
 	c.due = c.next()
 	c.workers.init(c, ch)
@@ -141,6 +162,7 @@ func NewCluster(cfg *xds.Cluster, rules xds.Rules, hosts []Host, delays Delays, 
 func (c *Cluster) Clone() *Cluster {
 	d := *c
 	d.detector = c.detector.Clone()
+	d.counts = append([][]standing(nil), c.counts...)
 	d.merge = append([]merge(nil), c.merge...)
 	d.posts = append([]post(nil), c.posts...)
 	d.updates = append([]delivery(nil), c.updates...)
@@ -152,8 +174,28 @@ func (c *Cluster) Clone() *Cluster {
 // Config is the configuration that the cluster was made from.
 func (c *Cluster) Config() *xds.Cluster { return c.cfg }
 
-// Hosts are the hosts in the order of the configuration.
+// Hosts are the hosts that there ever were: those of the construction in the
+// order of the configuration, then those that came later.
 func (c *Cluster) Hosts() []Host { return c.hosts }
+
+// Members are the hosts that there are, by priority.
+func (c *Cluster) Members() []int32 { return slices.Concat(c.levels...) }
+
+// Gone reports whether the host is there no more. Requests may still be on their
+// way to it.
+func (c *Cluster) Gone(h int32) bool { return c.fate[h] != h }
+
+// Removed reports whether discovery has removed the host: its connections serve
+// nobody any more. A host that only moved to another address has gone, and is
+// not removed.
+func (c *Cluster) Removed(h int32) bool { return c.fate[h] == NoHost }
+
+// Moved is which host this one is now: itself, another one when it moved to
+// another address, or NoHost.
+func (c *Cluster) Moved(h int32) int32 { return c.fate[h] }
+
+// Retrace tells where in the trace a host is.
+func (c *Cluster) Retrace(h, index int32) { c.hosts[h].Trace = index }
 
 // Ejected reports whether the main thread holds the host ejected.
 func (c *Cluster) Ejected(h int32) bool { return c.watched && c.detector.Host(h).Ejected }
@@ -251,7 +293,7 @@ func (c *Cluster) step(at int64, ch *Chooser, tell func(Change)) {
 	for p := range c.merge {
 		if c.merge[p].timer == at {
 			c.merge[p] = merge{last: at}
-			c.deliver(p, at, ch, tell)
+			c.deliver(at, ch, tell, p)
 			return
 		}
 	}
@@ -265,11 +307,15 @@ func (c *Cluster) tick(at int64, ch *Chooser, tell func(Change)) {
 	c.detector.OnInterval(luck{ch, at}, func(e outlier.Event) { c.happened(e, ch, tell) })
 }
 
-// Report counts the result of an attempt on the host.
+// Report counts the result of an attempt on the host. Nobody is charged for one
+// that has gone.
 //
-// Rule: RuleThreadHops.
+// Rule: RuleThreadHops, RuleGoneNotCharged.
 func (c *Cluster) Report(now int64, h int32, r outlier.Result, code int, ch *Chooser, tell func(Change)) {
 	if !c.watched {
+		return
+	}
+	if h = c.fate[h]; h == NoHost {
 		return
 	}
 	ds := c.detector.Report(h, r, code)
@@ -288,6 +334,9 @@ func (c *Cluster) Report(now int64, h int32, r outlier.Result, code int, ch *Cho
 }
 
 func (c *Cluster) decide(p post, at int64, ch *Chooser, tell func(Change)) {
+	if p.host = c.fate[p.host]; p.host == NoHost {
+		return
+	}
 	c.happened(c.detector.Detected(at, p.host, p.typ, luck{ch, at}), ch, tell)
 }
 
@@ -343,32 +392,68 @@ func (l luck) FirstOutlier(t outlier.Type, hosts []int32) int {
 // or, within the merge window of the last delivery, when a window has passed
 // from now; later changes ride along (cluster_manager_impl.cc, scheduleUpdate).
 //
-// Rule: RuleEveryLevel, RuleMergeWindow.
+// Rule: RuleEveryLevel.
 func (c *Cluster) healthChanged(at int64, ch *Chooser, tell func(Change)) {
-	w := int64(c.cfg.UpdateMergeWindow)
 	for p := range c.merge {
-		m := &c.merge[p]
-		switch {
-		case w == 0 || wholeMillis(at-m.last) > wholeMillis(w):
-			*m = merge{last: at}
-			c.deliver(p, at, ch, tell)
-		case m.timer == 0:
-			m.timer = at + w
+		c.rebuild(p)
+		if c.isDue(p, at, true) {
+			c.deliver(at, ch, tell, p)
 		}
 	}
 }
 
+// isDue reports whether a change of the priority is delivered now; otherwise it
+// waits. Only a change that leaves the hosts the same ones can be merged.
+//
+// Rule: RuleMergeWindow, RuleMembersAtOnce.
+func (c *Cluster) isDue(p int, at int64, mergeable bool) bool {
+	w, m := int64(c.cfg.UpdateMergeWindow), &c.merge[p]
+	switch {
+	case !mergeable || w == 0 || wholeMillis(at-m.last) > wholeMillis(w):
+		*m = merge{last: at}
+		return true
+	case m.timer == 0:
+		m.timer = at + w
+	}
+	return false
+}
+
+// standing is how a host counts in its priority.
+type standing uint8
+
+const (
+	countsHealthy standing = 1 << iota
+	countsDegraded
+	countsExcluded // left out of every denominator
+)
+
+// rebuild looks at the health of a priority's hosts anew.
+//
+// Rule: RulePartition.
+func (c *Cluster) rebuild(p int) {
+	counts := make([]standing, len(c.levels[p]))
+	for i, h := range c.levels[p] {
+		counts[i] = standings[coarse(c.hosts[h].Health, c.mark(h))]
+		if excluded(c, h) {
+			counts[i] |= countsExcluded
+		}
+	}
+	c.counts[p] = counts
+}
+
+// standings are those of each health.
+var standings = [...]standing{isHealthy: countsHealthy, isDegraded: countsDegraded, isUnhealthy: 0}
+
 func wholeMillis(d int64) int64 { return d / 1_000_000 }
 
-// deliver posts the level's health, as it is now, to the workers.
+// deliver posts the levels, as they are now, to the workers.
 //
 // Rule: RuleMergeRideAlong.
-func (c *Cluster) deliver(p int, at int64, ch *Chooser, tell func(Change)) {
-	marks := make([]mark, len(c.levels[p]))
-	for i, h := range c.levels[p] {
-		marks[i] = c.mark(h)
+func (c *Cluster) deliver(at int64, ch *Chooser, tell func(Change), levels ...int) {
+	u := delivery{at: at + c.delays.ToWorker}
+	for _, p := range levels {
+		u.sets = append(u.sets, hostSet{p, c.levels[p], c.counts[p]})
 	}
-	u := delivery{at + c.delays.ToWorker, p, marks}
 	if c.delays.ToWorker == 0 {
 		c.apply(u, at, ch, tell)
 		return
@@ -387,7 +472,11 @@ func (c *Cluster) mark(h int32) mark {
 }
 
 func (c *Cluster) apply(u delivery, at int64, ch *Chooser, tell func(Change)) {
-	if c.workers.update(c, u.level, u.marks, at, ch) {
+	old := c.workers.loads.Clone()
+	for _, s := range u.sets {
+		c.workers.update(c, s, at, ch)
+	}
+	if !old.Equal(&c.workers.loads) {
 		tell(Change{LoadChanged, outlier.Event{At: at}})
 	}
 }
@@ -422,6 +511,7 @@ func status(h xds.Health) string {
 // Same reports whether two clusters are in the same state, as far as what they
 // do next goes: hosts out, counters, ticks, and what is on its way.
 func (c *Cluster) Same(o *Cluster) bool {
-	return c.cfg == o.cfg && c.detector.Equal(&o.detector) && slices.Equal(c.merge, o.merge) && slices.Equal(c.posts, o.posts) &&
+	return c.cfg == o.cfg && slices.Equal(c.hosts, o.hosts) && slices.Equal(c.fate, o.fate) && slices.EqualFunc(c.levels, o.levels, slices.Equal) &&
+		slices.EqualFunc(c.counts, o.counts, slices.Equal) && c.detector.Equal(&o.detector) && slices.Equal(c.merge, o.merge) && slices.Equal(c.posts, o.posts) &&
 		slices.EqualFunc(c.updates, o.updates, delivery.same) && slices.Equal(c.active, o.active) && c.workers.same(&o.workers)
 }

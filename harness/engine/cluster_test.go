@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/engine/outlier"
+	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/xds"
 )
 
@@ -20,6 +21,8 @@ import (
 //	at 0.40 report h0 503                     or connected, refused, timeout, degraded
 //	at 0.40 pick 100                          how many fall on each host
 //	at 0.40 draw
+//	at 0.40 hosts 1 2,weight=3 4,priority=1   discovery names 10.0.0.1, .2 and .4 now
+//	profile envoy=1.36.2                      the rules of a release
 //
 // Threads are as fast as the engine takes them to be, 0.1 ms a hop.
 func TestClusterTranscripts(t *testing.T) {
@@ -58,19 +61,45 @@ func (s *clusterStory) do(f []string) {
 		none(s.T, o)
 		s.cfg.Localities = append(s.cfg.Localities, l)
 	case "host":
-		h := Host{Address: fmt.Sprintf("10.0.0.%d:80", len(s.hosts)+1), Port: 80, Weight: 1, Upstream: -1, Trace: -1}
-		o := optionsOf(f[1:])
-		take(s.T, o, "priority", &h.Priority)
-		take(s.T, o, "weight", &h.Weight)
-		take(s.T, o, "health", &h.Health)
-		take(s.T, o, "locality", &h.Locality.Region)
-		none(s.T, o)
-		s.hosts = append(s.hosts, h)
+		s.hosts = append(s.hosts, s.host(fmt.Sprint(len(s.hosts)+1), f[1:]))
+	case "profile":
+		p, err := istio.ParseProfile(f[1])
+		if err != nil {
+			s.Fatal(err)
+		}
+		s.rules = p.Rules
 	case "at":
 		s.at(f[1], f[2:])
 	default:
 		s.Fatalf("unknown command %q", f)
 	}
+}
+
+func (s *clusterStory) host(number string, words []string) Host {
+	h := Host{Address: "10.0.0." + number + ":80", Port: 80, Weight: 1, Upstream: -1, Trace: -1}
+	o := optionsOf(words)
+	take(s.T, o, "priority", &h.Priority)
+	take(s.T, o, "weight", &h.Weight)
+	take(s.T, o, "health", &h.Health)
+	take(s.T, o, "locality", &h.Locality.Region)
+	take(s.T, o, "name", &h.Name)
+	none(s.T, o)
+	return h
+}
+
+// discover is an update of the assignment, or an answer of the DNS.
+func (s *clusterStory) discover(now int64, words []string) {
+	var hosts []Host
+	cfg := *s.c.Config()
+	for _, w := range words {
+		if factor, ok := strings.CutPrefix(w, "overprovisioning="); ok {
+			take(s.T, options{"o": factor}, "o", &cfg.OverprovisioningFactor)
+			continue
+		}
+		p := strings.Split(w, ",")
+		hosts = append(hosts, s.host(p[0], p[1:]))
+	}
+	s.c.Update(now, &cfg, hosts, &s.ch, s.tell)
 }
 
 func (s *clusterStory) at(when string, f []string) {
@@ -90,6 +119,8 @@ func (s *clusterStory) at(when string, f []string) {
 		s.pick(f[1])
 	case "draw":
 		s.out.WriteString(indent(s.c.Draw()))
+	case "hosts":
+		s.discover(now, f[1:])
 	default:
 		s.Fatalf("unknown command %q", f)
 	}
@@ -115,7 +146,7 @@ func (s *clusterStory) pick(times string) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	got, nobody := make([]int, len(s.hosts)), 0
+	got, nobody := make([]int, len(s.c.Hosts())), 0
 	for range n {
 		if h := s.c.Pick(nil, nil, &s.ch); h == NoHost {
 			nobody++
@@ -145,6 +176,10 @@ func (s *clusterStory) tell(c Change) {
 		what = fmt.Sprintf("h%d is degraded until %s", c.Host, drawTime(c.Until))
 	case HostUndegraded:
 		what = fmt.Sprintf("h%d is no longer degraded", c.Host)
+	case HostAdded:
+		what = fmt.Sprintf("h%d comes, %s", c.Host, s.c.Hosts()[c.Host].Address)
+	case HostRemoved:
+		what = fmt.Sprintf("h%d goes", c.Host)
 	case LoadChanged:
 	}
 	fmt.Fprintf(&s.out, "    %s %s\n", drawTime(c.At), what)

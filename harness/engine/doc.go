@@ -57,6 +57,6 @@
 //
 // The rules that it follows, and where Envoy has them, are in rules.go.
 //
-// It leaves out active health checks, ring hash and maglev, and DNS that changes
-// during a drill.
+// It leaves out active health checks, ring hash and maglev, and warming: a cluster
+// whose names the DNS does not answer for is there at once, without hosts.
 package engine

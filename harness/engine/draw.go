@@ -24,7 +24,9 @@ func (c *Cluster) Draw() string {
 	var b strings.Builder
 	drawLoads(&b, c)
 	for h := range c.hosts {
-		drawHost(&b, c, int32(h))
+		if !c.Gone(int32(h)) {
+			drawHost(&b, c, int32(h))
+		}
 	}
 	for _, p := range c.posts {
 		fmt.Fprintf(&b, "the main thread hears at %s: %s of h%d\n", drawTime(p.at), p.typ, p.host)
@@ -35,7 +37,9 @@ func (c *Cluster) Draw() string {
 		}
 	}
 	for _, u := range c.updates {
-		fmt.Fprintf(&b, "priority %d reaches the workers at %s\n", u.level, drawTime(u.at))
+		for _, s := range u.sets {
+			fmt.Fprintf(&b, "priority %d reaches the workers at %s\n", s.level, drawTime(u.at))
+		}
 	}
 	if c.watched {
 		fmt.Fprintf(&b, "tick %s\n", drawTime(c.detector.NextTick()))
@@ -102,6 +106,9 @@ func drawDetector(c *Cluster, h int32) []string {
 
 // sees reports whether the workers hold the host for one that can serve.
 func (w *workers) sees(p uint32, h int32) bool {
+	if int(p) >= len(w.levels) {
+		return false
+	}
 	l := &w.levels[p]
 	for _, hosts := range [][]int32{l.healthy.hosts, l.degraded.hosts} {
 		for _, o := range hosts {

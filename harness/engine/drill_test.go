@@ -29,6 +29,9 @@ import (
 //	at 9.5 endpoints east:81 west:80/1         the same cluster, other endpoints: a push
 //	at 5 fault dead east refuse                or status status=503, delay delay=1s, ...
 //	at 6 heal dead
+//	dns refresh=60s jitter=100ms               a DNS cluster; a TTL counts
+//	upstream east 198.18.0.1,198.18.0.9 ttl=5s two addresses
+//	at 5 dns gone east NXDOMAIN for=10s        or east,198.18.0.9 ttl=5s: other addresses
 //	draw 4.5 6                                 the cluster's state at these instants
 //	play 20s                                   or play 20s summed, play 20s log
 //
@@ -80,14 +83,21 @@ func (d *drill) do(f []string) string {
 			d.Fatal(err)
 		}
 	case "upstream":
-		u := schedule.Upstream{Name: f[1], Address: f[1] + ".example", IPs: []netip.Addr{netip.MustParseAddr(f[2])}, Ports: []uint32{80}}
-		o, latency := optionsOf(f[3:]), time.Millisecond
+		u := schedule.Upstream{Name: f[1], Address: f[1] + ".example", IPs: d.ips(f[2]), Ports: []uint32{80}}
+		o, latency, ttl := optionsOf(f[3:]), time.Millisecond, time.Duration(0)
 		take(d.T, o, "latency", &latency)
+		take(d.T, o, "ttl", &ttl)
 		none(d.T, o)
-		u.Latency = trace.Sec(latency)
+		u.Latency, u.TTL = trace.Sec(latency), trace.Sec(ttl)
 		d.s.Upstreams = append(d.s.Upstreams, u)
 	case "cluster":
 		setCluster(d.T, &d.cluster, optionsOf(f[1:]))
+	case "dns":
+		o, c := optionsOf(f[1:]), xds.DNS{RespectTTL: true}
+		take(d.T, o, "refresh", &c.RefreshRate)
+		take(d.T, o, "jitter", &c.Jitter)
+		none(d.T, o)
+		d.cluster.DNS = &c
 	case "outlier":
 		setOutlier(d.T, &d.cluster, optionsOf(f[1:]))
 	case "endpoints":
@@ -120,6 +130,23 @@ func (d *drill) do(f []string) string {
 		d.Fatalf("unknown command %q", f)
 	}
 	return ""
+}
+
+// ips are addresses, or the names of upstreams that have some.
+func (d *drill) ips(words string) []netip.Addr {
+	var ips []netip.Addr
+	for _, w := range strings.Split(words, ",") {
+		if ip, err := netip.ParseAddr(w); err == nil {
+			ips = append(ips, ip)
+			continue
+		}
+		for _, u := range d.s.Upstreams {
+			if u.Name == w {
+				ips = append(ips, u.IPs...)
+			}
+		}
+	}
+	return ips
 }
 
 func (d *drill) endpoints(words []string) []xds.LocalityEndpoints {
@@ -194,6 +221,18 @@ func (d *drill) at(when string, f []string) {
 		take(d.T, o, "for", &until)
 		none(d.T, o)
 		fault.Delay, fault.For = trace.Sec(delay), trace.Sec(until)
+		st.Kind, st.Fault = schedule.KindFault, fault
+	case "dns":
+		u := slices.IndexFunc(d.s.Upstreams, func(u schedule.Upstream) bool { return u.Name == f[2] })
+		fault := &schedule.Fault{Name: f[1], Upstream: int32(u), DNS: f[2] + ".example", Behaviour: schedule.Answer, Answer: f[3], Percentage: 100}
+		o, ttl, until := optionsOf(f[4:]), time.Duration(0), time.Duration(0)
+		take(d.T, o, "ttl", &ttl)
+		take(d.T, o, "for", &until)
+		none(d.T, o)
+		if ips := d.ips(f[3]); ips != nil {
+			fault.Behaviour, fault.Answer, fault.Addresses, fault.TTL = schedule.Addresses, "", ips, trace.Sec(ttl)
+		}
+		fault.For = trace.Sec(until)
 		st.Kind, st.Fault = schedule.KindFault, fault
 	case "heal":
 		st.Kind, st.Heal = schedule.KindHeal, f[1]

@@ -42,7 +42,7 @@ func TestRuleLocalityScheduler(t *testing.T) {
 	ch := NewChooser(1)
 	c := NewCluster(&cfg, rules, hosts, Delays{}, 0, &ch)
 	for range 2000 {
-		c.workers.update(c, 0, []mark{unmarked, unmarked}, 0, &ch)
+		c.workers.update(c, hostSet{0, c.levels[0], c.counts[0]}, 0, &ch)
 		updates[c.Pick(nil, nil, &ch)]++
 	}
 	if off := 4 * 19.4; math.Abs(float64(clusters[0])-500) > off || math.Abs(float64(updates[0])-500) > off { // 4 sigma

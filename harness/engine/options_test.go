@@ -95,6 +95,8 @@ func take[T any](t *testing.T, o options, key string, into *T) {
 		*p = v
 	case *xds.LBPolicy:
 		*p = xds.LBPolicy(v)
+	case *xds.DiscoveryType:
+		*p = xds.DiscoveryType(v)
 	case *xds.Health:
 		*p = xds.Health(v)
 	default:
@@ -128,6 +130,7 @@ func setCluster(t *testing.T, c *xds.Cluster, o options) {
 	take(t, o, "connect", &c.ConnectTimeout)
 	take(t, o, "panic", &c.HealthyPanicThreshold)
 	take(t, o, "weighted", &c.LocalityWeighted)
+	take(t, o, "type", &c.Type)
 	take(t, o, "merge", &c.UpdateMergeWindow)
 	take(t, o, "max_connections", &c.CircuitBreakers.MaxConnections)
 	take(t, o, "max_pending", &c.CircuitBreakers.MaxPendingRequests)

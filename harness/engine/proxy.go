@@ -11,18 +11,26 @@ import (
 	"github.com/faildrill/faildrill/harness/xds"
 )
 
-// HostsOf are the hosts of a cluster in Envoy's order: by locality as the
+// HostsOf are the hosts of a cluster while the DNS is as it should be.
+func HostsOf(c *xds.Cluster, s *schedule.Schedule) []Host {
+	return hostsAt(c, s, func(_ int, address string) []netip.Addr { return s.Resolve(address) })
+}
+
+// hostsAt are the hosts of a cluster in Envoy's order: by locality as the
 // assignment has them, every address of a name in the order of the answer. A
 // logical DNS cluster has one host, at the first address. An address that an
 // assignment names twice counts once; two names with one address are two hosts.
+// Names are counted from 0, in the order of the assignment.
 //
 // Rule: RuleDNSHosts, RuleOneAddressOnce.
-func HostsOf(c *xds.Cluster, s *schedule.Schedule) []Host {
+func hostsAt(c *xds.Cluster, s *schedule.Schedule, resolve func(name int, address string) []netip.Addr) []Host {
 	var hs []Host
 	seen := map[string]bool{}
+	name := -1
 	for _, l := range c.Localities {
 		for _, e := range l.Endpoints {
-			ips := s.Resolve(e.Address)
+			name++
+			ips := resolve(name, e.Address)
 			if c.Type == xds.LogicalDNS && len(ips) > 1 {
 				ips = ips[:1]
 			}
@@ -33,6 +41,9 @@ func HostsOf(c *xds.Cluster, s *schedule.Schedule) []Host {
 				}
 				if e.Address != ip.String() {
 					h.Name = e.Address
+				}
+				if c.Type == xds.StrictDNS {
+					h.Target = int32(name)
 				}
 				if c.Type == xds.EDS && seen[h.Address] {
 					continue
@@ -108,13 +119,17 @@ type clusterState struct {
 	client  int32
 	splits  bool // outlier detection keeps errors of the local side apart: a connection that works counts
 	retired bool // replaced or removed: what is in flight ends, nothing is charged
+
+	lookUps *LookUps // of its names; nil: they never resolve to anything else
+	left    []int32  // hosts that are at another address now, and may have connections to the old one
 }
 
 // configure takes a configuration. A cluster with any byte changed is built
 // anew: ejections, counters and the phase of its ticks are forgotten; an
-// unchanged one goes on (cluster_manager_impl.cc, addOrUpdateCluster).
+// unchanged one goes on (cluster_manager_impl.cc, addOrUpdateCluster). The
+// endpoints of an EDS cluster are not part of it, and change in place.
 //
-// Rule: RuleClusterRebuilt.
+// Rule: RuleClusterRebuilt, RuleAssignmentUpdate.
 func (w *world) configure(client int32, cfg *xds.Config, now int64) {
 	p := &w.proxies[client]
 	old := p.clusters
@@ -123,6 +138,11 @@ func (w *world) configure(client int32, cfg *xds.Config, now int64) {
 	for i := range cfg.Clusters {
 		c := &cfg.Clusters[i]
 		if o := old[c.Name]; o != nil && reflect.DeepEqual(o.cfg, c) {
+			p.clusters[c.Name] = o
+			continue
+		}
+		if o := old[c.Name]; o != nil && OnlyAssigned(o.cfg, c) {
+			o.Update(now, c, HostsOf(c, w.s), &w.ch, func(ch Change) { w.changed(o, ch) })
 			p.clusters[c.Name] = o
 			continue
 		}
@@ -139,7 +159,7 @@ func (w *world) configure(client int32, cfg *xds.Config, now int64) {
 }
 
 func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState {
-	hosts := HostsOf(c, w.s)
+	lookUps, hosts := w.lookUps.names.LookUps(c, now, &w.ch)
 	for i := range hosts {
 		hosts[i].Trace = w.traceHost(client, c.Name, &hosts[i], now)
 	}
@@ -147,8 +167,10 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 		Cluster: NewCluster(c, w.s.Profile.Rules, hosts, w.delays, now, &w.ch),
 		client:  client,
 		splits:  c.OutlierDetection != nil && c.OutlierDetection.SplitExternalLocalOriginErrors,
+		lookUps: lookUps,
 	}
 	cs.grow(len(hosts))
+	w.asks(cs)
 	w.tr.Add(cs.LoadEvent(client, now))
 	return cs
 }
@@ -157,7 +179,7 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 // cluster that is rebuilt keeps the lines of its hosts.
 func (w *world) traceHost(client int32, cluster string, h *Host, now int64) int32 {
 	for i, t := range w.tr.Hosts {
-		if t.Client == client && t.Cluster == cluster && t.Address == h.Address && t.Priority == h.Priority && t.Locality == h.Locality.String() {
+		if t.Client == client && t.Cluster == cluster && t.Address == h.Address && t.Name == h.Name && t.Priority == h.Priority && t.Locality == h.Locality.String() {
 			return int32(i)
 		}
 	}
@@ -188,8 +210,13 @@ func (w *world) changed(c *clusterState, ch Change) {
 	if line, ok := c.LogLine(&ch, w.origin); ok && w.log != nil {
 		w.log(line)
 	}
-	if ch.Kind == HostEjected {
+	switch ch.Kind {
+	case HostEjected:
 		c.drain(ch.Host)
+	case HostAdded:
+		w.came(c, ch.Host)
+	case HostRemoved:
+		w.went(c, ch.Host)
 	}
 	w.tr.Add(c.ChangeEvent(c.client, ch))
 }

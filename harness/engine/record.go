@@ -35,6 +35,10 @@ func (c *Cluster) ChangeEvent(client int32, ch Change) trace.Change {
 		e.Event, e.Cause, e.Until = trace.Degraded, ch.Type.String(), trace.Sec(ch.Until)
 	case HostUndegraded:
 		e.Event = trace.Undegraded
+	case HostAdded:
+		e.Event = trace.Added
+	case HostRemoved:
+		e.Event = trace.Removed
 	case LoadChanged:
 	}
 	return e

@@ -135,6 +135,10 @@ func (w *world) attempt(i int32) {
 		return
 	}
 	r.tried = append(r.tried, h)
+	if r.c.left != nil {
+		h = r.c.connectedTo(h)
+		r.host = h
+	}
 	switch r.c.newStream(h, i) {
 	case pool.Attached:
 		w.attach(i)
@@ -533,7 +537,7 @@ func (w *world) release(i int32, r *request, reuse bool) {
 		return
 	}
 	// An ejection drains the connections of its moment; later ones stay.
-	reuse = reuse && !c.retired && r.drains == c.drains[h]
+	reuse = reuse && !c.retired && !c.Removed(h) && r.drains == c.drains[h]
 	next, ok := c.pools[h].Done(reuse, &c.use)
 	w.ready(c, h, next, ok)
 	if c.wanted(h) {

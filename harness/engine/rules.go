@@ -66,6 +66,32 @@ const (
 	RulePartition       RuleID = "envoy/partition"               // 3.1, 3.2: upstream_impl.cc, partitionHostList
 	RuleDraining        RuleID = "envoy/draining-excluded"       // 3.2; 15, 1.30: upstream_impl.cc, excludeBasedOnHealthFlag
 
+	// Who is there: what an update of the assignment or an answer of the DNS does.
+	RuleSameAddressStays RuleID = "envoy/same-address-stays"          // 4.13, measured X25, G16: upstream_impl.cc, updateDynamicHostList
+	RuleLocalityIdentity RuleID = "envoy/locality-identity"           // 4.13, measured X25: upstream_impl.cc, updateDynamicHostList
+	RuleHostnameIdentity RuleID = "envoy/hostname-in-identity"        // 4.13; 15, 1.39, measured X25: upstream_impl.cc, updateDynamicHostList
+	RuleHostOrder        RuleID = "envoy/host-order"                  // 12.1, measured X24: upstream_impl.cc, updateDynamicHostList
+	RuleCoarseUnchanged  RuleID = "envoy/coarse-unchanged"            // 12.2, measured X42: upstream_impl.cc, updateDynamicHostList
+	RuleMembersEjected   RuleID = "envoy/members-ejected"             // 4.13, measured G15, X46: outlier_detection_impl.cc, initialize
+	RuleGoneNotCharged   RuleID = "envoy/gone-not-charged"            // 4.13: outlier_detection_impl.cc, onConsecutiveErrorWorker
+	RuleMembersAtOnce    RuleID = "envoy/members-at-once"             // 5.2, measured X43: cluster_manager_impl.cc, onClusterInit
+	RuleEDSHealthAtOnce  RuleID = "envoy/eds-health-change-immediate" // 5.2; 15, 1.40, measured X43, X54: cluster_manager_impl.cc, scheduleUpdate
+	RuleRemovedDrained   RuleID = "envoy/removed-drained"             // 5.3: cluster_manager_impl.cc, onClusterInit
+	RuleAssignmentUpdate RuleID = "envoy/assignment-in-place"         // 12.2, 12.3: eds.cc, onConfigUpdate
+
+	// The DNS; source/extensions/clusters/dns, source/extensions/network/dns_resolver/cares.
+	RuleDNSRefresh        RuleID = "envoy/dns-refresh"                  // 12.1, measured X52: dns_cluster.cc, startResolve
+	RuleDNSJitter         RuleID = "envoy/dns-jitter"                   // 12.1: dns_cluster.cc, startResolve
+	RuleDNSFailureRefresh RuleID = "envoy/dns-failure-refresh"          // 12.1, measured X52: dns_cluster.cc, startResolve
+	RuleDNSEmpty          RuleID = "envoy/dns-empty"                    // 12.1, measured G17: dns_impl.cc, isResponseWithNoRecords
+	RuleDNSFailureKeeps   RuleID = "envoy/dns-failure-keeps"            // 12.1, measured G17: dns_cluster.cc, startResolve
+	RuleDNSDualFamily     RuleID = "envoy/dual-dns-failure-keeps-hosts" // 12.1; 15, 1.40, measured X69: dns_impl.cc, onAresGetAddrInfoCallback
+	RuleDNSTries          RuleID = "envoy/dns-tries"                    // measured: c-ares asks four times
+	RuleLogicalDNSList    RuleID = "envoy/logical-dns-list"             // 12.1, measured X24: dns_cluster.cc, updateLogicalDnsHosts
+	RuleLogicalDNSEmpty   RuleID = "envoy/logical-dns-empty"            // 12.1, measured X24: dns_cluster.cc, isSuccessfulResponse
+	RuleLogicalDNSHost    RuleID = "envoy/logical-dns-replaces-host"    // 12.1; 15, 1.39, measured X24: dns_cluster.cc, logical_dns_cluster.cc
+	RuleOldConnections    RuleID = "envoy/old-connections"              // measured on 1.36.2: logical_host.cc
+
 	// Priorities and panic; load_balancer_impl.cc.
 	RuleAvailability           RuleID = "envoy/availability"             // 6.1: recalculatePerPriorityState
 	RuleLoadDistribution       RuleID = "envoy/load-distribution"        // 6.2: recalculatePerPriorityState, distributeLoad
@@ -161,6 +187,10 @@ func Rules() []RuleID {
 		RuleWindows, RuleRequestVolume, RuleMinimumHosts, RuleSuccessRate, RuleFailurePercentage, RuleDoubleEjection,
 		RuleOutlierOrder, RuleDegraded, RuleDegradedUntilTick, RuleSharedJitter, RuleCoarseHealth,
 		RuleThreadHops, RuleEveryLevel, RuleMergeWindow, RuleMergeRideAlong, RuleDrain, RuleDrainConnecting, RulePartition, RuleDraining,
+		RuleSameAddressStays, RuleLocalityIdentity, RuleHostnameIdentity, RuleHostOrder, RuleCoarseUnchanged, RuleMembersEjected,
+		RuleGoneNotCharged, RuleMembersAtOnce, RuleEDSHealthAtOnce, RuleRemovedDrained, RuleAssignmentUpdate,
+		RuleDNSRefresh, RuleDNSJitter, RuleDNSFailureRefresh, RuleDNSEmpty, RuleDNSFailureKeeps, RuleDNSDualFamily, RuleDNSTries,
+		RuleLogicalDNSList, RuleLogicalDNSEmpty, RuleLogicalDNSHost, RuleOldConnections,
 		RuleAvailability, RuleLoadDistribution, RuleHealthyBeforeDegraded, RuleLoadRemainder, RulePanicThreshold,
 		RulePanicNeedsLoss, RuleTotalPanic, RulePanicOff, RulePanicAllHosts, RuleWeightedPriorityHealth, RuleChoosePriority,
 		RuleLocalityWeight, RuleNoLocalitySchedule, RuleLocalityScheduler, RuleLocalityOrder,

@@ -70,10 +70,7 @@ func (w *workers) init(c *Cluster, ch *Chooser) {
 	w.counts = make([]priority.Level, len(c.levels))
 	w.latest = c.now
 	for p := range c.levels {
-		if c.cfg.LocalityWeighted || c.cfg.ZoneAware != nil && p == 0 {
-			w.levels[p].groups = groupsOf(c, p)
-		}
-		w.update(c, p, make([]mark, len(c.levels[p])), c.now, ch)
+		w.update(c, hostSet{p, c.levels[p], c.counts[p]}, c.now, ch)
 	}
 }
 
@@ -109,20 +106,27 @@ func (s *source) same(o *source) bool {
 	return slices.Equal(s.hosts, o.hosts) && (s.weights == nil) == (o.weights == nil) && s.seeded == o.seeded && s.known == o.known && s.rr.Equal(&o.rr)
 }
 
-// groupsOf are the localities of one priority with their weights, the proxy's own
-// one first if it is known, and the others in the order of their names.
-//
-// Rule: RuleLocalityOrder.
-func groupsOf(c *Cluster, p int) []group {
-	weights := map[xds.Locality]uint32{}
-	for _, l := range c.cfg.Localities {
-		if int(l.Priority) == p {
-			weights[l.Locality] += l.Weight
+// current are the hosts as they are called now: one that moved has another number.
+func (c *Cluster) current(hosts []int32) []int32 {
+	for i, h := range hosts {
+		if f := c.fate[h]; f != h && f != NoHost {
+			hosts = slices.Clone(hosts)
+			hosts[i] = f
 		}
 	}
+	return hosts
+}
+
+// groupsOf are the localities of one priority with their weights, the proxy's own
+// one first if it is known, and the others in the order of their names. What a
+// locality's sources remember goes by its place.
+//
+// Rule: RuleLocalityOrder.
+func groupsOf(c *Cluster, s hostSet, old []group) []group {
+	weights := localityWeights(c.cfg, s.level)
 	var gs []group
 	at := map[xds.Locality]int{}
-	for _, h := range c.levels[p] {
+	for _, h := range s.hosts {
 		loc := c.hosts[h].Locality
 		i, ok := at[loc]
 		if !ok {
@@ -143,6 +147,9 @@ func groupsOf(c *Cluster, p int) []group {
 		}
 		return cmp.Or(cmp.Compare(x.Region, y.Region), cmp.Compare(x.Zone, y.Zone), cmp.Compare(x.SubZone, y.SubZone))
 	})
+	for i := range min(len(gs), len(old)) {
+		gs[i].eligible = old[i].eligible
+	}
 	return gs
 }
 
@@ -153,36 +160,50 @@ func btoi(b bool) int {
 	return 0
 }
 
-// update takes the snapshot of one priority at an instant; marks are what outlier
-// detection has done to its hosts. It reports whether the loads changed.
-//
-// Rule: RulePartition.
-func (w *workers) update(c *Cluster, p int, marks []mark, at int64, ch *Chooser) bool {
-	l := &w.levels[p]
-	hosts := c.levels[p]
+// localityWeights are the weights of one priority's localities.
+func localityWeights(c *xds.Cluster, p int) map[xds.Locality]uint32 {
+	weights := map[xds.Locality]uint32{}
+	for _, l := range c.Localities {
+		if int(l.Priority) == p {
+			weights[l.Locality] += l.Weight
+		}
+	}
+	return weights
+}
+
+// update takes the snapshot of one priority at an instant. Levels can come, and
+// never go.
+func (w *workers) update(c *Cluster, s hostSet, at int64, ch *Chooser) {
+	for len(w.levels) <= s.level {
+		w.levels, w.counts = append(w.levels, level{}), append(w.counts, priority.Level{})
+	}
+	l := &w.levels[s.level]
+	is := func(k standing) func(int) bool { return func(i int) bool { return s.counts[i]&k != 0 } }
+	s.hosts = c.current(s.hosts)
 	if lr := c.cfg.LeastRequest; lr != nil {
 		w.bias = lb.Bias(lr.ActiveRequestBias)
 	} else {
 		w.bias = 1
 	}
-	w.warm(c, hosts, at)
-	l.all.set(c, hosts, func(int) bool { return true }, at)
-	l.healthy.set(c, hosts, func(i int) bool { return coarse(c.hosts[hosts[i]].Health, marks[i]) == isHealthy }, at)
-	l.degraded.set(c, hosts, func(i int) bool { return coarse(c.hosts[hosts[i]].Health, marks[i]) == isDegraded }, at)
+	w.warm(c, s.hosts, at)
+	l.all.set(c, s.hosts, func(int) bool { return true }, at)
+	l.healthy.set(c, s.hosts, is(countsHealthy), at)
+	l.degraded.set(c, s.hosts, is(countsDegraded), at)
 	l.excluded = 0
-	for _, h := range hosts {
-		if excluded(c, h) {
+	for i := range s.hosts {
+		if is(countsExcluded)(i) {
 			l.excluded++
 		}
 	}
-	w.updateGroups(c, p, marks, at, ch)
-	w.counts[p] = priority.Level{Hosts: len(hosts), Healthy: len(l.healthy.hosts), Degraded: len(l.degraded.hosts), Excluded: l.excluded}
-	if c.cfg.WeightedPriorityHealth {
-		w.counts[p].Weights = weigh(c, l)
+	if c.cfg.LocalityWeighted || c.cfg.ZoneAware != nil && s.level == 0 {
+		l.groups = groupsOf(c, s, l.groups)
+		w.updateGroups(c, s, at, ch)
 	}
-	old := w.loads.Clone()
+	w.counts[s.level] = priority.Level{Hosts: len(s.hosts), Healthy: len(l.healthy.hosts), Degraded: len(l.degraded.hosts), Excluded: l.excluded}
+	if c.cfg.WeightedPriorityHealth {
+		w.counts[s.level].Weights = weigh(c, l)
+	}
 	w.loads.Compute(w.counts, c.cfg.OverprovisioningFactor, c.cfg.HealthyPanicThreshold)
-	return !old.Equal(&w.loads)
 }
 
 // weigh adds up the weights of a level's hosts.
@@ -223,26 +244,28 @@ func (w *workers) warm(c *Cluster, hosts []int32, at int64) {
 // their own at every update.
 //
 // Rule: RuleLocalityScheduler.
-func (w *workers) updateGroups(c *Cluster, p int, marks []mark, at int64, ch *Chooser) {
-	l, hosts := &w.levels[p], c.levels[p]
+func (w *workers) updateGroups(c *Cluster, s hostSet, at int64, ch *Chooser) {
+	l := &w.levels[s.level]
+	l.sched, l.zones = [2]*lb.EDF{}, locality.Routing{}
 	if len(l.groups) == 0 {
 		return
 	}
-	of := make(map[int32]mark, len(marks))
-	for i, h := range hosts {
-		of[h] = marks[i]
+	is := make(map[int32]standing, len(s.hosts))
+	for i, h := range s.hosts {
+		is[h] = s.counts[i]
 	}
 	var counts [2][]locality.Group
 	for g := range l.groups {
 		gr := &l.groups[g]
 		gr.excluded = 0
 		for _, h := range gr.hosts {
-			if excluded(c, h) {
+			if is[h]&countsExcluded != 0 {
 				gr.excluded++
 			}
 		}
-		gr.eligible[0].set(c, gr.hosts, func(i int) bool { return coarse(c.hosts[gr.hosts[i]].Health, of[gr.hosts[i]]) == isHealthy }, at)
-		gr.eligible[1].set(c, gr.hosts, func(i int) bool { return coarse(c.hosts[gr.hosts[i]].Health, of[gr.hosts[i]]) == isDegraded }, at)
+		for k, counts := range []standing{countsHealthy, countsDegraded} {
+			gr.eligible[k].set(c, gr.hosts, func(i int) bool { return is[gr.hosts[i]]&counts != 0 }, at)
+		}
 		for k := range counts {
 			counts[k] = append(counts[k], locality.Group{Weight: gr.weight, Hosts: len(gr.hosts), Excluded: gr.excluded, Eligible: len(gr.eligible[k].hosts)})
 		}

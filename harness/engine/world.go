@@ -28,6 +28,7 @@ type world struct {
 	upstreams []upstream
 	clients   []client
 	nextDue   int32 // the client whose request is due first
+	lookUps   lookUps
 
 	inFlight int // requests of all clients
 
@@ -72,8 +73,9 @@ type deadline struct {
 type eventKind uint8
 
 const (
-	evStep    eventKind = iota
-	evObserve           // and what is before it belong to the drill, the rest to requests
+	evStep eventKind = iota
+	evLookUp
+	evObserve // and what is before it belong to the drill, the rest to requests
 	evConnect
 	evConnectTimeout
 	evResponse
@@ -90,7 +92,7 @@ const (
 // tells one of an attempt that is over. It is small because it is copied often.
 type event struct {
 	kind    eventKind
-	i       int32 // step, observation, client, or slot of the connection or request
+	i       int32 // step, observation, cluster that looks up, client, or slot of the connection or request
 	attempt int32
 	gen     uint32
 }
@@ -191,6 +193,7 @@ func (w *world) start() {
 	for i := range s.Upstreams {
 		w.upstreams[i].def = &s.Upstreams[i]
 	}
+	w.lookUps.names = NewNames(s)
 	w.proxies = make([]proxy, len(s.Clients))
 	w.clients = make([]client, len(s.Clients))
 	for i := range s.Clients {
@@ -248,6 +251,8 @@ func (w *world) handle(e event) {
 		w.step(int(e.i))
 	case evObserve:
 		w.observe()
+	case evLookUp:
+		w.lookUps.due(w, e.i)
 	case evConnect:
 		w.connected(e.i)
 	case evClientTimeout:
@@ -287,6 +292,7 @@ func (w *world) step(i int) {
 		Witness: "virtual time", Witnessed: st.At,
 	}
 	w.advanceAll()
+	w.lookUps.names.Step(i)
 	switch st.Kind {
 	case schedule.KindConfig:
 		for c := range w.proxies {
@@ -294,13 +300,22 @@ func (w *world) step(i int) {
 		}
 	case schedule.KindFault:
 		e.Upstream = st.Fault.Upstream
+		if st.Fault.IsDNS() {
+			break
+		}
 		u := &w.upstreams[st.Fault.Upstream]
 		u.faults = append(u.faults, &fault{Fault: st.Fault, since: w.now})
 		if b := st.Fault.Behaviour; b == schedule.Refuse || b == schedule.Blackhole {
 			w.closeIdle(st.Fault.Upstream)
 		}
 	case schedule.KindHeal:
-		e.Upstream = w.heal(st.Heal)
+		if e.Upstream = w.heal(st.Heal); e.Upstream < 0 {
+			e.Upstream = healed(w.s, i)
+		}
+	}
+	if f := st.Fault; f != nil && f.IsDNS() {
+		w.lookUps.begun(w, e)
+		return
 	}
 	w.tr.Add(e)
 }
@@ -349,6 +364,9 @@ func (w *world) observe() {
 		for j := range p.config.Clusters {
 			c := p.clusters[p.config.Clusters[j].Name]
 			for h := range c.hosts {
+				if c.Gone(int32(h)) {
+					continue
+				}
 				e.Rows = append(e.Rows, c.Row(int32(i), int32(h)))
 			}
 		}
@@ -371,6 +389,10 @@ func (w *world) finish() {
 	}
 	for i := range w.clients {
 		w.neverSent(int32(i))
+	}
+	for _, e := range w.lookUps.unseen {
+		e.Witness, e.Witnessed = "", 0
+		w.tr.Add(e)
 	}
 	w.tr.Add(trace.End{At: w.s.Duration})
 	w.tr.Sort()

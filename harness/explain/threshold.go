@@ -16,7 +16,7 @@ func thresholdNotReached(s *site, d *drill) []Finding {
 		return nil
 	}
 	for c := range d.changes(s) {
-		if c.Event != trace.Detected {
+		if c.Event != trace.Detected && c.Event != trace.Added && c.Event != trace.Removed {
 			return nil
 		}
 	}

@@ -67,8 +67,10 @@ var changes = []Change{
 	{"envoy/body-hides-transport-reason", EnvoyHalf, "1.38.3", "a 503 body ends before the transport failure reason; before, it was in the body", "envoy-semantics 15, measured between 1.37.0 and 1.38.3"},
 	{"envoy/degraded-detection", EnvoyHalf, "1.38", "detect_degraded_hosts; before, Envoy refuses the field", "changelog 1.38.0; envoy-semantics 4.11, measured"},
 	{"envoy/logical-dns-replaces-host", EnvoyHalf, "1.39", "a new first address replaces the logical host; before, it moved the host", "changelog 1.39.0"},
+	{"envoy/hostname-in-identity", EnvoyHalf, "1.39", "an endpoint whose hostname changes is a new host; before, it kept its state", "changelog 1.39.0; envoy-semantics 4.13, measured"},
 	{"envoy/pending-fail-oldest-first", EnvoyHalf, "1.40", "requests waiting for a failed connection fail oldest first; before, newest first", "envoy-semantics 9.5, measured"},
 	{"envoy/eds-health-change-immediate", EnvoyHalf, "1.40", "an EDS change of health alone skips the merge window; before, it waited", "envoy-semantics 12.2, measured"},
+	{"envoy/dual-dns-failure-keeps-hosts", EnvoyHalf, "1.40", "one address family that fails keeps the hosts when the other is empty; before, they went", "changelog 1.40.0; envoy-semantics 12.1, measured"},
 }
 
 // has reports whether the profile's release has the change of that name.
@@ -102,8 +104,10 @@ func (v versions) envoyRules() xds.Rules {
 		BodyHidesTransportReason:   v.has("envoy/body-hides-transport-reason"),
 		DetectsDegradedHosts:       v.has("envoy/degraded-detection"),
 		LogicalDNSReplacesHost:     v.has("envoy/logical-dns-replaces-host"),
+		HostnameInIdentity:         v.has("envoy/hostname-in-identity"),
 		PendingFailOldestFirst:     v.has("envoy/pending-fail-oldest-first"),
 		EDSHealthChangeImmediate:   v.has("envoy/eds-health-change-immediate"),
+		DualDNSFailureKeepsHosts:   v.has("envoy/dual-dns-failure-keeps-hosts"),
 	}
 }
 

@@ -84,7 +84,8 @@ func TestEnvoyRules(t *testing.T) {
 	for field, since := range map[string]string{
 		"FirstEjectionAlwaysAllowed": "-1.28", "DecayNeedsHealthyInterval": "1.28", "DrainingExcluded": "1.30", "SchedulerRandomStart": "1.30",
 		"LocalitySchedulerPerWorker": "1.36", "ActiveOverflowCounter": "1.38", "RetryCountedAtStart": "1.38", "BodyHidesTransportReason": "1.38",
-		"DetectsDegradedHosts": "1.38", "LogicalDNSReplacesHost": "1.39", "PendingFailOldestFirst": "1.40", "EDSHealthChangeImmediate": "1.40",
+		"DetectsDegradedHosts": "1.38", "LogicalDNSReplacesHost": "1.39", "HostnameInIdentity": "1.39", "PendingFailOldestFirst": "1.40",
+		"EDSHealthChangeImmediate": "1.40", "DualDNSFailureKeepsHosts": "1.40",
 	} {
 		since, off := strings.CutPrefix(since, "-")
 		first, _ := parseRelease(since)
@@ -95,8 +96,8 @@ func TestEnvoyRules(t *testing.T) {
 			}
 		}
 	}
-	if n := reflect.TypeFor[xds.Rules]().NumField(); n != 12 {
-		t.Errorf("xds.Rules has %d switches, this test knows 12", n)
+	if n := reflect.TypeFor[xds.Rules]().NumField(); n != 14 {
+		t.Errorf("xds.Rules has %d switches, this test knows 14", n)
 	}
 	// Two changes came inside a line.
 	if r := profile(t, "envoy=1.38.0").Rules; r.RetryCountedAtStart || r.BodyHidesTransportReason || !r.ActiveOverflowCounter {

@@ -111,6 +111,10 @@ func (g *eventGroup) words(p *page) text {
 		return in(green, "returned").add(cause)
 	case trace.OverflowEvent:
 		return in(red, fmt.Sprintf("overflow x%d", g.n)).add(span + ": maxEjectionPercent refused the ejection" + cause)
+	case trace.Removed:
+		return in(yellow, "removed: its name or its cluster has it no more")
+	case trace.Added:
+		return in(green, "added")
 	case trace.Detected:
 		return say(fmt.Sprintf("detected x%d%s: the enforcing percentage let it stay%s", g.n, span, cause))
 	}

@@ -66,9 +66,9 @@ func (m *state) glyph(mark string, s Style, used legend) text {
 	return in(yellow, s.pick("▓", "x"))
 }
 
-// replay follows the endpoints of one upstream through the trace. Traces do
-// not say when an endpoint goes away; it is taken from configuration steps,
-// where new endpoints of the upstream replace its old ones, and from the
+// replay follows the endpoints of one upstream through the trace. When an endpoint
+// of a cluster that is built anew goes away, traces do not say; it is taken from
+// configuration steps, where new endpoints of the upstream replace its old ones, and from the
 // endpoint tables, which list all there are.
 func replay(t *trace.Trace, upstream int32) []state {
 	type event struct {
@@ -94,7 +94,7 @@ func replay(t *trace.Trace, upstream int32) []state {
 		if t.UpstreamOf(c.Host) != upstream {
 			continue
 		}
-		es = append(es, event{c.At.Seconds(), 2, func() string { return changed(c, ejected) }})
+		es = append(es, event{c.At.Seconds(), 2, func() string { return changed(c, there, ejected) }})
 	}
 	for i := range t.Endpoints {
 		es = append(es, event{t.Endpoints[i].At.Seconds(), 3, func() string { listed(t, &t.Endpoints[i], upstream, there, ejected); return "" }})
@@ -120,8 +120,13 @@ func replay(t *trace.Trace, upstream int32) []state {
 }
 
 // changed applies a change of an endpoint, and returns the mark that it leaves.
-func changed(c trace.Change, ejected map[int32]bool) string {
+func changed(c trace.Change, there, ejected map[int32]bool) string {
 	switch c.Event {
+	case trace.Added:
+		there[c.Host] = true
+	case trace.Removed:
+		delete(there, c.Host)
+		delete(ejected, c.Host)
 	case trace.Ejected:
 		ejected[c.Host] = true
 	case trace.Returned:

@@ -17,6 +17,7 @@ const (
 	defaultEvery         = Duration(2 * time.Second)
 	defaultTimeout       = Duration(60 * time.Second)
 	defaultLatency       = Duration(time.Millisecond)
+	defaultTTL           = Duration(30 * time.Second)
 	defaultConcurrency   = 64
 	defaultSettle        = Duration(60 * time.Second)
 	defaultRetries       = 2
@@ -41,8 +42,18 @@ func Defaults(in *Input) {
 	for i := range s.Timeline {
 		if f := s.Timeline[i].Fault; f != nil {
 			f.Name = names[i]
-			f.Percentage = cmp.Or(f.Percentage, 100)
+			f.defaults(s.Upstreams)
 		}
+	}
+}
+
+func (f *Fault) defaults(upstreams []Upstream) {
+	if f.DNS == "" {
+		f.Percentage = cmp.Or(f.Percentage, 100)
+		return
+	}
+	if i := f.Target(upstreams); i >= 0 && f.TTL == nil && len(f.Addresses) > 0 {
+		f.TTL = upstreams[i].TTL
 	}
 }
 
@@ -134,11 +145,34 @@ func (in *Input) upstreams() []Upstream {
 		u := &upstreams[i]
 		u.Addresses = cmp.Or(u.Addresses, 1)
 		u.Latency = cmp.Or(u.Latency, defaultLatency)
+		if u.TTL == nil && !isIP(u.Address) {
+			u.TTL = new(defaultTTL)
+		}
 		if len(u.Ports) == 0 {
 			u.Ports = portsOf(addresses, u.Address)
 		}
 	}
+	for _, step := range in.Scenario.Spec.Timeline {
+		step.Fault.portsInstead(upstreams)
+	}
 	return upstreams
+}
+
+// portsInstead gives upstreams that a name resolves to for a while the ports of
+// those that they stand in for.
+func (f *Fault) portsInstead(upstreams []Upstream) {
+	if f == nil || len(f.Addresses) == 0 {
+		return
+	}
+	target := f.Target(upstreams)
+	if target < 0 {
+		return
+	}
+	for i := range upstreams {
+		if u := &upstreams[i]; len(u.Ports) == 0 && slices.Contains(f.Addresses, u.Name) {
+			u.Ports = upstreams[target].Ports
+		}
+	}
 }
 
 func portsOf(addresses []Address, name string) []int {
@@ -162,6 +196,9 @@ func DefaultUpstreams(in *Input) []Upstream {
 	upstreams := make([]Upstream, len(addresses))
 	for i, a := range addresses {
 		upstreams[i] = Upstream{Name: names[i], Address: a.Name, Ports: a.Ports, Addresses: 1, Latency: defaultLatency}
+		if !isIP(a.Name) {
+			upstreams[i].TTL = new(defaultTTL)
+		}
 	}
 	return upstreams
 }

@@ -3,6 +3,7 @@ package scenario
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -50,6 +51,8 @@ func (f Fault) Behaviour() string {
 		{"hang", f.Hang != ""},
 		{"slowBody", f.SlowBody != 0},
 		{"closeAfter", f.CloseAfter != 0},
+		{"answer", f.Answer != ""},
+		{"addresses", len(f.Addresses) > 0},
 	} {
 		if b.set {
 			return b.name
@@ -83,8 +86,29 @@ func faultNames(timeline []Step) []string {
 	}
 	for i, step := range timeline {
 		if step.Fault != nil && step.Fault.Name == "" {
-			names[i] = freeName(step.Fault.Upstream+"-"+dashed(step.Fault.Behaviour()), taken)
+			names[i] = freeName(step.Fault.defaultName(), taken)
 		}
 	}
 	return names
+}
+
+func (f *Fault) defaultName() string {
+	switch {
+	case f.Answer != "":
+		return f.DNS + "-" + strings.ToLower(f.Answer)
+	case f.DNS != "":
+		return f.DNS + "-" + f.Behaviour()
+	}
+	return f.Upstream + "-" + dashed(f.Behaviour())
+}
+
+// Target is the index of the upstream that the fault is about, -1 if there is none.
+func (f *Fault) Target(upstreams []Upstream) int {
+	if f.DNS == "" {
+		return slices.IndexFunc(upstreams, func(u Upstream) bool { return u.Name == f.Upstream })
+	}
+	if i := slices.IndexFunc(upstreams, func(u Upstream) bool { return u.Name == f.DNS }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(upstreams, func(u Upstream) bool { return canonical(u.Address) == canonical(f.DNS) })
 }

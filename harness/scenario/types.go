@@ -140,6 +140,9 @@ type Upstream struct {
 	// Latency is how long a healthy answer takes.
 	// Default: 1ms
 	Latency Duration `yaml:"latency,omitempty"`
+	// TTL is how long the DNS says that the addresses of the name are good for, in whole seconds: a proxy asks again after it. With 0s it asks after the mesh's dnsRefreshRate, 60s.
+	// Default: 30s
+	TTL *Duration `yaml:"ttl,omitempty"`
 }
 
 // Step is one entry of the timeline: a time and exactly one change.
@@ -152,19 +155,22 @@ type Step struct {
 	Apply string `yaml:"apply,omitempty" oneof:"change"`
 	// Delete removes an object, written Kind/name or Kind/namespace/name.
 	Delete string `yaml:"delete,omitempty" oneof:"change"`
-	// Fault breaks an upstream until it is healed.
+	// Fault breaks an upstream, or what the DNS says about it, until it is healed.
 	Fault *Fault `yaml:"fault,omitempty" oneof:"change"`
 	// Heal ends the fault of that name.
 	Heal string `yaml:"heal,omitempty" oneof:"change"`
 }
 
-// Fault is what one upstream does wrong: exactly one behaviour, and which requests it meets.
+// Fault is what one upstream does wrong, or what the DNS says about one: exactly one behaviour, and which requests it meets.
 type Fault struct {
 	// Name is how heal refers to it, unique among the faults.
-	// Default: the upstream and the behaviour, for instance east-refuse
+	// Default: the upstream and the behaviour, for instance east-refuse or east-nxdomain
 	Name string `yaml:"name,omitempty"`
-	// Upstream is the name of an upstream.
-	Upstream string `yaml:"upstream" required:"true"`
+	// Upstream is the name of an upstream. Give this or dns.
+	Upstream string `yaml:"upstream,omitempty"`
+	// DNS is the name of an upstream, or the DNS name that is its address. Its behaviour is answer or addresses. A proxy hears of it at its next look-up, and at 0s at its first.
+	// Of several faults of one name the one that began last counts.
+	DNS string `yaml:"dns,omitempty"`
 
 	// Status answers with this HTTP status, 200 to 599.
 	Status int `yaml:"status,omitempty" oneof:"behaviour"`
@@ -184,6 +190,14 @@ type Fault struct {
 	SlowBody Duration `yaml:"slowBody,omitempty" oneof:"behaviour"`
 	// CloseAfter closes each connection after so many requests.
 	CloseAfter int `yaml:"closeAfter,omitempty" oneof:"behaviour"`
+	// Answer is what the DNS says: NXDOMAIN (no such name) and NODATA (no address) empty the endpoint, and proxies ask again after dnsRefreshRate; SERVFAIL, REFUSED and timeout (no answer) change nothing.
+	Answer string `yaml:"answer,omitempty" oneof:"behaviour" enum:"NXDOMAIN,NODATA,SERVFAIL,REFUSED,timeout"`
+	// Addresses is what the DNS name resolves to instead: names of upstreams, each with all its addresses, or IPs. An upstream that only stands here needs no endpoint in the configuration.
+	// At an IP that no upstream has, connections are refused.
+	Addresses []string `yaml:"addresses,omitempty" oneof:"behaviour"`
+	// TTL is that of addresses, in whole seconds.
+	// Default: the ttl of the upstream
+	TTL *Duration `yaml:"ttl,omitempty"`
 
 	// Percentage is the share of requests that it meets, over 0 to 100, drawn for each.
 	// Default: 100

@@ -207,9 +207,14 @@ func (v *validator) upstreamNames() []string {
 	return names
 }
 
+// knowsUpstreams reports whether the upstreams, given or by default, could be read.
+func (v *validator) knowsUpstreams() bool {
+	return v.read("upstreams") && (len(v.s.Upstreams) > 0 || v.read(partConfig, "timeline"))
+}
+
 // upstream checks a reference to an upstream.
 func (v *validator) upstream(path, name string) {
-	if !v.read("upstreams") || len(v.s.Upstreams) == 0 && !v.read(partConfig, "timeline") {
+	if !v.knowsUpstreams() {
 		return
 	}
 	if names := v.upstreamNames(); !contains(names, name) {

@@ -117,7 +117,9 @@ func (v *validator) stepAt(path string) Duration {
 // fault checks the numbers of a fault, and that what it says applies to what it does.
 func (v *validator) fault(path string, step Step) {
 	f := step.Fault
-	v.upstream(path+".upstream", f.Upstream)
+	if !v.faultTarget(path, f) {
+		return
+	}
 	v.positive(path+".delay", f.Delay)
 	v.positive(path+".slowBody", f.SlowBody)
 	v.positive(path+".for", f.For)

@@ -2,8 +2,10 @@ package scenario
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Limits of an upstream.
@@ -37,6 +39,10 @@ func (v *validator) checkUpstreams() {
 			serves[key] = path
 		}
 		v.address(path+".address", u)
+		v.ttl(path+".ttl", u.TTL)
+		if u.TTL != nil && isIP(u.Address) {
+			v.fail(path+".ttl", "%s is an address; only a name has a ttl", u.Address)
+		}
 		v.atLeastOne(path+".addresses", u.Addresses)
 		switch {
 		case u.Addresses > maxAddresses:
@@ -67,8 +73,20 @@ func (v *validator) address(path string, u Upstream) {
 	for _, a := range v.addresses {
 		names = append(names, a.Name)
 	}
-	if !contains(names, canonical(u.Address)) {
+	if !contains(names, canonical(u.Address)) && !v.standsIn(u.Name) {
 		v.fail(path, "no endpoint of the configuration has the address %s%s", quote(u.Address), didYouMean(u.Address, names))
+	}
+}
+
+// standsIn reports whether a DNS name resolves to the upstream for a while.
+func (v *validator) standsIn(upstream string) bool {
+	return slices.ContainsFunc(v.s.Timeline, func(s Step) bool { return s.Fault != nil && slices.Contains(s.Fault.Addresses, upstream) })
+}
+
+// ttl checks that a TTL is one that a DNS can tell.
+func (v *validator) ttl(path string, ttl *Duration) {
+	if ttl != nil && ttl.D()%time.Second != 0 {
+		v.fail(path, "expected whole seconds, found %s", ttl)
 	}
 }
 

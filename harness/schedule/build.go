@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/istio"
@@ -108,7 +109,7 @@ func (d *Drill) Compile() *Compiled {
 	}
 	config := 0
 	for i := range spec.Timeline {
-		st := newStep(spec, i)
+		st := newStep(spec, s.Upstreams, i)
 		if st.Kind == KindConfig {
 			config++
 			st.Config = config
@@ -211,10 +212,13 @@ func newUpstream(u *scenario.Upstream, i int) Upstream {
 	for k := range max(1, u.Addresses) {
 		out.IPs = append(out.IPs, netip.AddrFrom4([4]byte{198, 18 + byte(i>>8), byte(i), byte(k + 1)}))
 	}
+	if u.TTL != nil {
+		out.TTL = trace.Sec(*u.TTL)
+	}
 	return out
 }
 
-func newStep(spec *scenario.Spec, i int) Step {
+func newStep(spec *scenario.Spec, upstreams []Upstream, i int) Step {
 	in := &spec.Timeline[i]
 	st := Step{At: trace.Sec(in.At), Name: in.Name, Entry: i}
 	switch {
@@ -228,7 +232,7 @@ func newStep(spec *scenario.Spec, i int) Step {
 		st.Kind, st.Heal = KindHeal, in.Heal
 		st.Name = orDefault(st.Name, "heal "+in.Heal)
 	case in.Fault != nil:
-		st.Kind, st.Fault = KindFault, newFault(spec, in.Fault)
+		st.Kind, st.Fault = KindFault, newFault(spec, upstreams, in.Fault)
 		st.Name = orDefault(st.Name, "fault "+in.Fault.Name)
 	}
 	return st
@@ -241,11 +245,14 @@ func orDefault(s, d string) string {
 	return s
 }
 
-func newFault(spec *scenario.Spec, f *scenario.Fault) *Fault {
+func newFault(spec *scenario.Spec, upstreams []Upstream, f *scenario.Fault) *Fault {
 	out := &Fault{
 		Name: f.Name, Percentage: f.Percentage, First: f.First, EveryNth: f.EveryNth, For: trace.Sec(f.For), Path: f.Path, Headers: f.Headers,
 		Port:     uint32(f.Port),
-		Upstream: int32(slices.IndexFunc(spec.Upstreams, func(u scenario.Upstream) bool { return u.Name == f.Upstream })),
+		Upstream: int32(f.Target(spec.Upstreams)),
+	}
+	if f.DNS != "" && out.Upstream >= 0 {
+		out.DNS = upstreams[out.Upstream].Address
 	}
 	switch {
 	case f.Status != 0:
@@ -264,8 +271,32 @@ func newFault(spec *scenario.Spec, f *scenario.Fault) *Fault {
 		out.Behaviour, out.SlowBody = SlowBody, trace.Sec(f.SlowBody)
 	case f.CloseAfter != 0:
 		out.Behaviour, out.CloseAfter = CloseAfter, f.CloseAfter
+	case f.Answer != "":
+		out.Behaviour, out.Answer = Answer, f.Answer
+	case len(f.Addresses) > 0:
+		out.Behaviour, out.Addresses = Addresses, addressesOf(upstreams, f.Addresses)
+		if f.TTL != nil {
+			out.TTL = trace.Sec(*f.TTL)
+		}
 	}
 	return out
+}
+
+// addressesOf are IPs, and all those of upstreams that are named.
+func addressesOf(upstreams []Upstream, words []string) []netip.Addr {
+	var ips []netip.Addr
+	for _, w := range words {
+		if ip, err := netip.ParseAddr(w); err == nil {
+			ips = append(ips, ip)
+			continue
+		}
+		for i := range upstreams {
+			if upstreams[i].Name == w {
+				ips = append(ips, upstreams[i].IPs...)
+			}
+		}
+	}
+	return ips
 }
 
 // endpointCall finds the instants that expressions read endpoints at.
@@ -292,6 +323,11 @@ func observations(spec *scenario.Spec) []trace.Sec {
 	return slices.Compact(at)
 }
 
+var answerWords = map[string]string{
+	"NXDOMAIN": "resolves to nothing (NXDOMAIN)", "NODATA": "resolves to nothing (NODATA)", "SERVFAIL": "does not resolve (SERVFAIL)",
+	"REFUSED": "does not resolve (REFUSED)", "timeout": "does not resolve (the DNS does not answer)",
+}
+
 // FaultWords says what a fault does, for the first line of a drill.
 func FaultWords(f *Fault) string {
 	switch f.Behaviour {
@@ -314,6 +350,14 @@ func FaultWords(f *Fault) string {
 		return "drips the body"
 	case CloseAfter:
 		return fmt.Sprintf("closes connections after %d requests", f.CloseAfter)
+	case Answer:
+		return answerWords[f.Answer]
+	case Addresses:
+		ips := make([]string, len(f.Addresses))
+		for i, ip := range f.Addresses {
+			ips[i] = ip.String()
+		}
+		return "resolves to " + strings.Join(ips, ", ")
 	}
 	return f.Behaviour
 }

@@ -27,13 +27,17 @@ func (s *Schedule) Scaled(n float64) *Schedule {
 		l := &out.Clients[i].Load
 		l.Start, l.Every, l.Timeout = up(l.Start), up(l.Every), div(l.Timeout)
 	}
+	out.Upstreams = append([]Upstream(nil), s.Upstreams...)
+	for i := range out.Upstreams {
+		out.Upstreams[i].TTL = div(s.Upstreams[i].TTL)
+	}
 	out.Steps = append([]Step(nil), s.Steps...)
 	for i := range out.Steps {
 		st := &out.Steps[i]
 		st.At = div(st.At)
 		if st.Fault != nil {
 			f := *st.Fault
-			f.Delay, f.Jitter, f.SlowBody, f.For = div(f.Delay), div(f.Jitter), div(f.SlowBody), div(f.For)
+			f.Delay, f.Jitter, f.SlowBody, f.For, f.TTL = div(f.Delay), div(f.Jitter), div(f.SlowBody), div(f.For), div(f.TTL)
 			st.Fault = &f
 		}
 	}
@@ -68,6 +72,7 @@ func scaleConfig(c *xds.Config, n float64) xds.Config {
 		if k.DNS != nil {
 			d := *k.DNS
 			d.RefreshRate, d.Jitter = div(d.RefreshRate), div(d.Jitter)
+			d.FailureBase, d.FailureMax = div(d.FailureBase), div(d.FailureMax)
 			k.DNS = &d
 		}
 	}

@@ -94,6 +94,7 @@ type Upstream struct {
 	IPs     []netip.Addr `json:"ips"`     // what the address resolves to
 	Ports   []uint32     `json:"ports"`
 	Latency trace.Sec    `json:"latency"`
+	TTL     trace.Sec    `json:"ttl,omitempty"` // of the DNS name
 }
 
 // Listens reports whether the upstream listens on the port when nothing is broken.
@@ -136,9 +137,11 @@ const (
 	Hang       = "hang"
 	SlowBody   = "slowBody"
 	CloseAfter = "closeAfter"
+	Answer     = "answer"    // of the DNS
+	Addresses  = "addresses" // of the DNS
 )
 
-// Fault is what one upstream does wrong.
+// Fault is what one upstream does wrong, or what the DNS says about its name.
 type Fault struct {
 	Name       string            `json:"name"`
 	Upstream   int32             `json:"upstream"`
@@ -156,7 +159,15 @@ type Fault struct {
 	Path       string            `json:"path,omitempty"`
 	Headers    map[string]string `json:"headers,omitempty"`
 	Port       uint32            `json:"port,omitempty"`
+
+	DNS       string       `json:"dns,omitempty"`       // the name, for the behaviours answer and addresses
+	Answer    string       `json:"answer,omitempty"`    // NXDOMAIN, NODATA, SERVFAIL, REFUSED or timeout
+	Addresses []netip.Addr `json:"addresses,omitempty"` // what the name resolves to instead
+	TTL       trace.Sec    `json:"ttl,omitempty"`       // of these
 }
+
+// IsDNS reports whether the DNS has the fault, and not the upstream.
+func (f *Fault) IsDNS() bool { return f.Behaviour == Answer || f.Behaviour == Addresses }
 
 // Save writes the schedule as JSON.
 func (s *Schedule) Save(w io.Writer) error {
@@ -200,6 +211,11 @@ func (s *Schedule) validate() error {
 	if s.Duration <= 0 || s.Duration > longest || !(s.Scale > 0) {
 		return fmt.Errorf("the schedule lasts %v at scale %v; expected more than 0s, at most 24h, and a positive scale", s.Duration.D(), s.Scale)
 	}
+	for i := range s.Upstreams {
+		if ttl := s.Upstreams[i].TTL; ttl < 0 {
+			return fmt.Errorf("upstream %d: a TTL of %v", i, ttl.D())
+		}
+	}
 	last := trace.Sec(0)
 	for i, st := range s.Steps {
 		switch {
@@ -211,6 +227,12 @@ func (s *Schedule) validate() error {
 			return fmt.Errorf("step %d refers to configuration %d of %d", i, st.Config, len(s.Configs))
 		case st.Kind == KindFault && (st.Fault == nil || st.Fault.Upstream < 0 || int(st.Fault.Upstream) >= len(s.Upstreams)):
 			return fmt.Errorf("step %d has a fault of no upstream", i)
+		case st.Kind == KindFault && st.Fault.IsDNS() && st.Fault.DNS == "":
+			return fmt.Errorf("step %d has a fault of the DNS and no name", i)
+		case st.Kind == KindFault && st.Fault.TTL < 0:
+			return fmt.Errorf("step %d has a TTL of %v", i, st.Fault.TTL.D())
+		case st.Kind == KindFault && st.Fault.Behaviour == Answer && answerWords[st.Fault.Answer] == "":
+			return fmt.Errorf("step %d has the unknown answer %q", i, st.Fault.Answer)
 		case st.Kind != KindConfig && st.Kind != KindFault && st.Kind != KindHeal:
 			return fmt.Errorf("step %d has the unknown kind %q", i, st.Kind)
 		}
@@ -234,6 +256,9 @@ func validConfig(c *xds.Config, duration trace.Sec) error {
 		}
 		if k.ConnectTimeout < 0 || k.UpdateMergeWindow < 0 || k.OverprovisioningFactor == 0 {
 			return fmt.Errorf("cluster %s: negative times, or no overprovisioning factor", k.Name)
+		}
+		if d := k.DNS; d != nil && (d.RefreshRate <= 0 || duration.D()/d.RefreshRate > mostTicks || d.Jitter < 0 || d.FailureBase < 0 || d.FailureMax < 0) {
+			return fmt.Errorf("cluster %s: names that are asked for every %v, with a jitter of %v", k.Name, d.RefreshRate, d.Jitter)
 		}
 		for _, l := range k.Localities {
 			if l.Priority >= mostPriorities {

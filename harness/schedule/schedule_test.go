@@ -107,6 +107,17 @@ func TestReadRefusesNonsense(t *testing.T) {
 		{"ticks without end", func(s *schedule.Schedule) { cluster(s).OutlierDetection.Interval = 0 }, "interval of 0s"},
 		{"ticks beyond number", func(s *schedule.Schedule) { cluster(s).OutlierDetection.Interval = 1 }, "interval of 1ns"},
 		{"a far priority", func(s *schedule.Schedule) { cluster(s).Localities[0].Priority = 1 << 31 }, "priority 2147483648"},
+		{"names that are asked for all the time", func(s *schedule.Schedule) { cluster(s).DNS = &xds.DNS{} }, "asked for every 0s"},
+		{"a TTL of the past", func(s *schedule.Schedule) { s.Upstreams[0].TTL = -1 }, "upstream 0: a TTL of -1ns"},
+		{"an unknown answer", func(s *schedule.Schedule) {
+			s.Steps[0] = schedule.Step{Kind: schedule.KindFault, Fault: &schedule.Fault{Behaviour: schedule.Answer, Answer: "MAYBE", DNS: "x"}}
+		}, `unknown answer "MAYBE"`},
+		{"a DNS fault of no name", func(s *schedule.Schedule) {
+			s.Steps[0] = schedule.Step{Kind: schedule.KindFault, Fault: &schedule.Fault{Behaviour: schedule.Addresses}}
+		}, "no name"},
+		{"a fault with a TTL of the past", func(s *schedule.Schedule) {
+			s.Steps[0] = schedule.Step{Kind: schedule.KindFault, Fault: &schedule.Fault{Behaviour: schedule.Addresses, DNS: "x", TTL: -1}}
+		}, "TTL of -1ns"},
 		{"no overprovisioning", func(s *schedule.Schedule) { cluster(s).OverprovisioningFactor = 0 }, "overprovisioning"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -228,6 +239,9 @@ func TestFaultWords(t *testing.T) {
 		{schedule.Fault{Behaviour: schedule.Hang, Hang: "headers"}, "hangs before the headers"},
 		{schedule.Fault{Behaviour: schedule.Hang, Hang: "body"}, "hangs in the body"},
 		{schedule.Fault{Behaviour: schedule.Delay, Delay: trace.Sec(time.Second)}, "answers late by 1s"},
+		{schedule.Fault{Behaviour: schedule.Answer, Answer: "NXDOMAIN"}, "resolves to nothing (NXDOMAIN)"},
+		{schedule.Fault{Behaviour: schedule.Answer, Answer: "timeout"}, "does not resolve (the DNS does not answer)"},
+		{schedule.Fault{Behaviour: schedule.Addresses, Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")}}, "resolves to 10.0.0.1, 10.0.0.2"},
 	} {
 		if got := schedule.FaultWords(&c.f); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
@@ -303,7 +317,7 @@ func TestScaledDividesEveryTime(t *testing.T) {
 	if d := cmp.Diff(&s, fast, byText); d != "" {
 		t.Errorf("a time was forgotten, or more than a time was divided (want - got +):\n%s", d)
 	}
-	if len(times) < 22 {
+	if len(times) < 26 {
 		t.Errorf("only %d times were found: %v", len(times), times)
 	}
 }
@@ -352,5 +366,32 @@ func TestMeshReachesTheTranslation(t *testing.T) {
 	}
 	if r := c.Schedule.Configs[0][0].VirtualHosts[0].Routes[0].Retry; r != nil && r.NumRetries != 0 {
 		t.Errorf("retries: %+v; want none", r)
+	}
+}
+
+// A DNS fault names an upstream or its DNS name; upstreams in its addresses stand
+// for all of theirs, on the ports of those that they stand in for.
+func TestDNSFaults(t *testing.T) {
+	in := load(t, strings.Replace(strings.Replace(ties, "{name: west, address: west.x}", "{name: west, address: west.x, addresses: 2, ttl: 5s}, {name: spare, address: 192.0.2.7}", 1),
+		"  - {at: 21s, fault: {upstream: east, refuse: true}}", `  - {at: 1s, fault: {dns: east, answer: SERVFAIL}}
+  - {at: 2s, fault: {dns: WEST.x., addresses: [spare, 192.0.2.9, west], for: 3s}}
+  - {at: 3s, fault: {name: at once, dns: west, addresses: [east], ttl: 0s}}`, 1))
+	s := compile(t, in).Schedule
+	ip := netip.MustParseAddr
+	want := []schedule.Fault{
+		{Name: "east-servfail", DNS: "east.x", Behaviour: schedule.Answer, Answer: "SERVFAIL"},
+		{
+			Name: "WEST.x.-addresses", Upstream: 1, DNS: "west.x", Behaviour: schedule.Addresses, For: trace.Sec(3 * time.Second), TTL: trace.Sec(5 * time.Second),
+			Addresses: []netip.Addr{ip("192.0.2.7"), ip("192.0.2.9"), ip("198.18.1.1"), ip("198.18.1.2")},
+		},
+		{Name: "at once", Upstream: 1, DNS: "west.x", Behaviour: schedule.Addresses, Addresses: []netip.Addr{ip("198.18.0.1")}},
+	}
+	for i, st := range s.Steps {
+		if d := cmp.Diff(&want[i], st.Fault, byText); d != "" {
+			t.Errorf("step %d (-want +got)\n%s", i, d)
+		}
+	}
+	if u := s.Upstreams; len(u[2].Ports) != 1 || u[2].Ports[0] != 80 || u[2].TTL != 0 || u[0].TTL != trace.Sec(30*time.Second) || u[1].TTL != trace.Sec(5*time.Second) {
+		t.Errorf("upstreams: got %+v; want spare on port 80, and ttls of 30s, 5s and none", u)
 	}
 }

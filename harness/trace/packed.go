@@ -94,6 +94,7 @@ func unpackAttempt(e *exchange, a *Attempt) {
 // hears of a request when it ends, and of a change when it asks for it. It is
 // called when a recording, or a part of it, is over.
 func (t *Trace) Sort() {
+	slices.SortStableFunc(t.Steps, func(a, b Step) int { return cmp.Compare(a.Index, b.Index) })
 	slices.SortStableFunc(t.Changes, func(a, b Change) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(t.Loads, func(a, b Load) int { return cmp.Compare(a.At, b.At) })
 	if !slices.IsSortedFunc(t.Requests, byDue) {

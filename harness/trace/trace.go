@@ -224,9 +224,13 @@ const (
 	Degraded = "degraded"
 	// Undegraded is the end of that.
 	Undegraded = "undegraded"
+	// Added is a host that discovery brought to a cluster that goes on.
+	Added = "added"
+	// Removed is a host that discovery does not name any more, ejected or not.
+	Removed = "removed"
 )
 
-// Change is a change of one host's outlier state.
+// Change is a change of one host's outlier state, or that it came or left.
 type Change struct {
 	At        Sec    `json:"at"`
 	Client    int32  `json:"client"`

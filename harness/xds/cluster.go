@@ -263,9 +263,27 @@ type RetryBudget struct {
 // Unlimited is the threshold that istiod sends for every limit that a rule does not set.
 const Unlimited uint32 = 1<<32 - 1
 
-// DNS is how a DNS cluster refreshes.
+// DNS is how a DNS cluster asks for its names.
 type DNS struct {
+	// RefreshRate is how long after an answer without a TTL, or after a failure, a name is asked for again.
 	RefreshRate time.Duration `json:"refreshRate"`
 	RespectTTL  bool          `json:"respectTTL"`
-	Jitter      time.Duration `json:"jitter"`
+	Jitter      time.Duration `json:"jitter"` // drawn in whole milliseconds, after answers only
+	// FailureBase and FailureMax bound the back-off of failed look-ups (dns_failure_refresh_rate); 0: RefreshRate.
+	FailureBase time.Duration `json:"failureBase,omitempty"`
+	FailureMax  time.Duration `json:"failureMax,omitempty"`
+	// LookupFamily is which addresses are asked for; "" is V4_ONLY.
+	LookupFamily LookupFamily `json:"lookupFamily,omitempty"`
 }
+
+// LookupFamily is which addresses a DNS cluster asks for (config.cluster.v3.Cluster.DnsLookupFamily).
+type LookupFamily string
+
+// The families. istiod sends V4_ONLY to a proxy that has IPv4 addresses alone.
+const (
+	V4Only      LookupFamily = "V4_ONLY"
+	V6Only      LookupFamily = "V6_ONLY"
+	Auto        LookupFamily = "AUTO" // IPv6, else IPv4
+	V4Preferred LookupFamily = "V4_PREFERRED"
+	AllFamilies LookupFamily = "ALL"
+)

@@ -39,6 +39,9 @@ type Rules struct {
 	// LogicalDNSReplacesHost: a new first address makes a new host, without the
 	// ejections of the old one. Envoy 1.39 and later.
 	LogicalDNSReplacesHost bool `json:"logicalDNSReplacesHost"`
+	// HostnameInIdentity: an endpoint whose hostname changes is a new host,
+	// without the ejections of the old one. Envoy 1.39 and later.
+	HostnameInIdentity bool `json:"hostnameInIdentity"`
 	// PendingFailOldestFirst: the requests that wait for a failed connection
 	// fail in the order in which they came; before, the newest first. Envoy
 	// 1.40 and later.
@@ -46,4 +49,7 @@ type Rules struct {
 	// EDSHealthChangeImmediate: an EDS update that only changes health skips the
 	// merge window. Envoy 1.40 and later.
 	EDSHealthChangeImmediate bool `json:"edsHealthChangeImmediate"`
+	// DualDNSFailureKeepsHosts: a look-up of both families that fails in one and
+	// is empty in the other is a failure, not an empty answer. Envoy 1.40 and later.
+	DualDNSFailureKeepsHosts bool `json:"dualDNSFailureKeepsHosts"`
 }

@@ -24,10 +24,14 @@ type cluster struct {
 	// retired: replaced by a configuration step. Requests that are on their way
 	// end on it; it detects nothing any more.
 	retired bool
+
+	lookUps *engine.LookUps // of its names; nil: they never resolve to anything else
+	left    []int32         // hosts that are at another address now, and may have connections to the old one
 }
 
 // configure takes a configuration. A cluster with any byte changed is built
-// anew; an unchanged one goes on.
+// anew; an unchanged one goes on, and the endpoints of an EDS cluster change in
+// place.
 func (w *world) configure(p *proxy, cfg *xds.Config) {
 	old := p.clusters
 	p.config = cfg
@@ -35,6 +39,12 @@ func (w *world) configure(p *proxy, cfg *xds.Config) {
 	for i := range cfg.Clusters {
 		c := &cfg.Clusters[i]
 		if o := old[c.Name]; o != nil && reflect.DeepEqual(o.Config(), c) {
+			p.clusters[c.Name] = o
+			delete(old, c.Name)
+			continue
+		}
+		if o := old[c.Name]; o != nil && engine.OnlyAssigned(o.Config(), c) {
+			w.update(o, c, engine.HostsOf(c, w.s), w.now)
 			p.clusters[c.Name] = o
 			delete(old, c.Name)
 			continue
@@ -47,7 +57,7 @@ func (w *world) configure(p *proxy, cfg *xds.Config) {
 }
 
 func (w *world) construct(client int32, cfg *xds.Cluster) *cluster {
-	hosts := engine.HostsOf(cfg, w.s)
+	lookUps, hosts := w.names.LookUps(cfg, w.now, &w.ch)
 	for i := range hosts {
 		hosts[i].Trace = w.traceHost(client, cfg.Name, &hosts[i])
 	}
@@ -58,8 +68,10 @@ func (w *world) construct(client int32, cfg *xds.Cluster) *cluster {
 		idle:    make([][]*conn, len(hosts)),
 		opening: make([][]*conn, len(hosts)),
 		drains:  make([]uint32, len(hosts)),
+		lookUps: lookUps,
 	}
-	if cfg.OutlierDetection != nil {
+	w.met(lookUps)
+	if cfg.OutlierDetection != nil || lookUps != nil {
 		w.timed = append(w.timed, c)
 		w.due(c)
 	}
@@ -79,7 +91,7 @@ func (w *world) retire(c *cluster) {
 // keeps the lines of its hosts.
 func (w *world) traceHost(client int32, cluster string, h *engine.Host) int32 {
 	for i, t := range w.hosts {
-		if t.Client == client && t.Cluster == cluster && t.Address == h.Address && t.Priority == h.Priority && t.Locality == h.Locality.String() {
+		if t.Client == client && t.Cluster == cluster && t.Address == h.Address && t.Name == h.Name && t.Priority == h.Priority && t.Locality == h.Locality.String() {
 			return int32(i)
 		}
 	}
@@ -99,9 +111,14 @@ func (w *world) changed(c *cluster, ch engine.Change) {
 		w.emit(c.LoadEvent(c.client, ch.At))
 		return
 	}
-	if ch.Kind == engine.HostEjected {
+	switch ch.Kind {
+	case engine.HostEjected:
 		c.drains[ch.Host]++
 		c.drain(ch.Host)
+	case engine.HostAdded:
+		w.came(c, ch.Host)
+	case engine.HostRemoved:
+		c.went(ch.Host)
 	}
 	w.emit(c.ChangeEvent(c.client, ch))
 }
@@ -149,6 +166,9 @@ func (w *world) rows() []trace.Row {
 		for i := range p.config.Clusters {
 			c := p.clusters[p.config.Clusters[i].Name]
 			for h := range c.Hosts() {
+				if c.Gone(int32(h)) {
+					continue
+				}
 				rows = append(rows, c.Row(p.client, int32(h)))
 			}
 		}

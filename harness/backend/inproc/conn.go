@@ -177,7 +177,7 @@ func (w *world) giveBack(cn *conn, reuse bool) bool {
 	c, h := cn.c, cn.host
 	c.End(h)
 	cn.rq = nil
-	reuse = reuse && cn.state != closed && !c.retired && cn.drains == c.drains[h] && cn.id > w.left[c.Hosts()[h].Upstream]
+	reuse = reuse && cn.state != closed && !c.retired && !c.Removed(h) && cn.drains == c.drains[h] && cn.id > w.left[c.Hosts()[h].Upstream]
 	next, ok := c.pools[h].Done(reuse, &c.use)
 	switch {
 	case !reuse: // and then nobody takes it over

@@ -22,7 +22,7 @@
 // proxy's dialer: a connect that begins while it lasts waits for the connect
 // timeout, and idle connections are closed when it begins.
 //
-// Left out: TLS, consistent hashing, resolution NONE, DNS that changes, HTTP/2.
+// Left out: TLS, consistent hashing, resolution NONE, HTTP/2.
 // An upstream's latency of up to a millisecond is left to the sockets.
 package inproc
 

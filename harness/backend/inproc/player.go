@@ -115,7 +115,14 @@ func (p *player) Step(_ context.Context, step int) error {
 	case schedule.KindFault:
 		return p.fault(step)
 	case schedule.KindHeal:
-		if begun := begunBy(p.s, step); begun >= 0 {
+		begun := begunBy(p.s, step)
+		if begun >= 0 && p.s.Steps[begun].Fault.IsDNS() {
+			p.w.lock()
+			defer p.w.unlock()
+			p.w.names.Step(step)
+			return nil
+		}
+		if begun >= 0 {
 			return p.net.heal(begun)
 		}
 	}
@@ -126,6 +133,12 @@ func (p *player) Step(_ context.Context, step int) error {
 // connections for another request.
 func (p *player) fault(step int) error {
 	f := p.s.Steps[step].Fault
+	if f.IsDNS() {
+		p.w.lock()
+		defer p.w.unlock()
+		p.w.names.Step(step)
+		return nil
+	}
 	if live.NeedsTraffic(&p.s.Steps[step]) {
 		return p.net.apply(step)
 	}

@@ -98,6 +98,8 @@ func (w *world) attempt(rq *request) {
 	}
 	rq.attempts++
 	rq.tried = append(rq.tried, h)
+	h = c.connectedTo(h)
+	rq.host = h
 	lim := &c.Config().CircuitBreakers
 	switch c.pools[h].NewStream(rq.id, lim, &c.use) {
 	case pool.Attached:

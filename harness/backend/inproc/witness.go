@@ -57,6 +57,8 @@ func (p *player) look(step int) string {
 	switch f.Behaviour {
 	case schedule.Refuse, schedule.Blackhole:
 		return p.lookDead(f)
+	case schedule.Answer, schedule.Addresses:
+		return p.lookAnswer(step)
 	}
 	if n := p.net.met(step); n > 0 {
 		return fmt.Sprintf("%s counted a request that met it", name)
@@ -98,6 +100,20 @@ func (p *player) lookConfig(config int) string {
 	return strings.Join(seen, "; ")
 }
 
+// lookAnswer sees that a proxy has asked, and was answered so.
+func (p *player) lookAnswer(step int) string {
+	p.w.lock()
+	defer p.w.unlock()
+	if !p.w.answered[step] {
+		return ""
+	}
+	f := p.s.Steps[step].Fault
+	if f.Behaviour == schedule.Answer {
+		return "the DNS was asked for " + f.DNS + ": " + f.Answer
+	}
+	return "the DNS was asked for " + f.DNS + ", and had other addresses"
+}
+
 // lookDead sees that connects fail the way the fault says, on every address.
 func (p *player) lookDead(f *schedule.Fault) string {
 	addresses := p.net.addresses(f.Upstream, f.Port)
@@ -120,10 +136,21 @@ func (p *player) lookDead(f *schedule.Fault) string {
 // another fault forbids it.
 func (p *player) lookHeal(step int) string {
 	begun := begunBy(p.s, step)
-	if begun < 0 || p.net.atWork(begun) {
+	if begun < 0 {
 		return ""
 	}
 	f := p.s.Steps[begun].Fault
+	if f.IsDNS() {
+		p.w.lock()
+		defer p.w.unlock()
+		if p.w.names.AtWork(begun) {
+			return ""
+		}
+		return "the DNS has it no more"
+	}
+	if p.net.atWork(begun) {
+		return ""
+	}
 	name := p.s.Upstreams[f.Upstream].Name
 	if live.NeedsTraffic(&p.s.Steps[begun]) || p.deadOtherwise(f.Upstream) {
 		return name + " has it no more"

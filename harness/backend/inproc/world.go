@@ -25,19 +25,21 @@ type world struct {
 	dialing context.Context // of all connections; ends with the drill
 	running sync.WaitGroup  // connections, requests and the timer
 
-	mu      sync.Mutex // guards what follows, and all clusters, connections and requests
-	now     int64      // nanoseconds since the origin, as of the latest lock
-	over    bool       // the drill's time is up: answers may still come, but decide nothing
-	stopped bool       // no request is accepted any more, nothing is recorded
-	ch      engine.Chooser
-	proxies []*proxy
-	timed   []*cluster // the clusters that act by themselves
-	next    int64      // when one of them does
-	hosts   []trace.Host
-	streams map[int32]*request
-	conns   map[*conn]bool  // whose goroutines run
-	ids     int32           // of streams and connections
-	left    map[int32]int32 // by upstream that went away: connections up to this one are used no more
+	mu       sync.Mutex // guards what follows, and all clusters, connections and requests
+	now      int64      // nanoseconds since the origin, as of the latest lock
+	over     bool       // the drill's time is up: answers may still come, but decide nothing
+	stopped  bool       // no request is accepted any more, nothing is recorded
+	ch       engine.Chooser
+	proxies  []*proxy
+	names    engine.Names
+	answered map[int]bool // steps whose DNS fault a look-up has met
+	timed    []*cluster   // the clusters that act by themselves
+	next     int64        // when one of them does
+	hosts    []trace.Host
+	streams  map[int32]*request
+	conns    map[*conn]bool  // whose goroutines run
+	ids      int32           // of streams and connections
+	left     map[int32]int32 // by upstream that went away: connections up to this one are used no more
 
 	timers   des.Queue[timer]
 	sleeping int64 // until when the timers sleep
@@ -64,7 +66,7 @@ const (
 
 func newWorld(s *schedule.Schedule, sink backend.Sink, n *network) *world {
 	return &world{
-		s: s, sink: sink, net: n, ch: engine.NewChooser(s.Seed), next: never, sleeping: never,
+		s: s, sink: sink, net: n, names: engine.NewNames(s), answered: map[int]bool{}, ch: engine.NewChooser(s.Seed), next: never, sleeping: never,
 		streams: map[int32]*request{}, conns: map[*conn]bool{}, left: map[int32]int32{}, wake: make(chan struct{}, 1),
 	}
 }
@@ -90,20 +92,20 @@ func (w *world) settle(now int64) {
 		var first *cluster
 		at := int64(never)
 		for _, c := range w.timed {
-			if t, ok := c.Next(); ok && t < at {
+			if t := c.next(); t < at {
 				first, at = c, t
 			}
 		}
 		w.next = at
 		if at <= now {
-			first.Advance(at, &w.ch, func(ch engine.Change) { w.changed(first, ch) })
+			w.act(first, at)
 		}
 	}
 }
 
 // due is called when a cluster may have something to do earlier than before.
 func (w *world) due(c *cluster) {
-	if t, ok := c.Next(); ok && t < w.next && !c.retired {
+	if t := c.next(); t < w.next && !c.retired {
 		w.next = t
 		w.wakeBefore(t)
 	}

@@ -113,6 +113,7 @@ type Detector struct {
 	cfg   xds.OutlierDetection
 	rules xds.Rules
 	hosts []Host
+	n     int // of the hosts, that there are; the others have gone
 	// active is the gauge ejections_active. It is more than the hosts that are
 	// out after one was ejected twice in one tick.
 	active   int
@@ -126,7 +127,7 @@ type Detector struct {
 //
 // Rule: RuleTickPhase.
 func New(cfg xds.OutlierDetection, rules xds.Rules, n int, constructed int64) Detector {
-	return Detector{cfg: cfg, rules: rules, hosts: make([]Host, n), next: constructed + int64(cfg.Interval)}
+	return Detector{cfg: cfg, rules: rules, hosts: make([]Host, n), n: n, next: constructed + int64(cfg.Interval)}
 }
 
 // Clone returns an independent copy.
@@ -134,6 +135,37 @@ func (d *Detector) Clone() Detector {
 	c := *d
 	c.hosts = append([]Host(nil), d.hosts...)
 	return c
+}
+
+// Remap changes whom the detector watches: host h is the one that was at from[h]
+// before, or a new one where from[h] is negative; n of them there are, the
+// others have gone. Who is left out gives its place among the ejected free.
+//
+// Rule: RuleMembersEjected.
+func (d *Detector) Remap(from []int32, n int) {
+	hosts := make([]Host, len(from))
+	for h, f := range from {
+		if f >= 0 {
+			hosts[h] = d.hosts[f]
+		}
+	}
+	out, degraded := marked(d.hosts)
+	stillOut, stillDegraded := marked(hosts)
+	d.active -= out - stillOut
+	d.degraded -= degraded - stillDegraded
+	d.hosts, d.n = hosts, n
+}
+
+func marked(hosts []Host) (ejected, degraded int) {
+	for h := range hosts {
+		if hosts[h].Ejected {
+			ejected++
+		}
+		if hosts[h].Degraded {
+			degraded++
+		}
+	}
+	return ejected, degraded
 }
 
 // Equal reports whether two detectors are in the same state; counters of
@@ -145,7 +177,7 @@ func (d *Detector) Equal(o *Detector) bool {
 		}
 		return a == b
 	}
-	return d.active == o.active && d.next == o.next && slices.EqualFunc(d.hosts, o.hosts, same)
+	return d.active == o.active && d.n == o.n && d.next == o.next && slices.EqualFunc(d.hosts, o.hosts, same)
 }
 
 // Host returns the state of host h.

@@ -51,7 +51,7 @@ func (d *Detector) Allows() bool { return d.allows(1) }
 // allows reports whether n more hosts can go, one after another.
 func (d *Detector) allows(n int) bool {
 	for i := range n {
-		if !Allowed(d.active+i, len(d.hosts), d.cfg.MaxEjectionPercent, d.cfg.AlwaysEjectOneHost, d.rules.FirstEjectionAlwaysAllowed) {
+		if !Allowed(d.active+i, d.n, d.cfg.MaxEjectionPercent, d.cfg.AlwaysEjectOneHost, d.rules.FirstEjectionAlwaysAllowed) {
 			return false
 		}
 	}

@@ -26,7 +26,7 @@ type candidate struct {
 //
 // Rule: RuleMinimumHosts.
 func (d *Detector) comparesHosts() bool {
-	return len(d.hosts) >= int(min(d.cfg.SuccessRateMinimumHosts, d.cfg.FailurePercentageMinimumHosts))
+	return d.n >= int(min(d.cfg.SuccessRateMinimumHosts, d.cfg.FailurePercentageMinimumHosts))
 }
 
 // closeWindows begins new windows, and returns those of the old ones that had

@@ -64,6 +64,9 @@ func (p *Pool) Clone() Pool {
 	return c
 }
 
+// Idle is the number of connections that serve nobody.
+func (p *Pool) Idle() int { return p.idle }
+
 // NewStream attaches the stream to an idle connection or queues it.
 //
 // Rule: RulePendingLimit, RuleMaxRequests.

@@ -1,0 +1,106 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// namesAt is the DNS of the drill as it was at an instant of the run.
+func (a *acceptor) namesAt(at trace.Sec) engine.Names {
+	n := engine.NewNames(a.s)
+	for _, st := range a.t.Steps {
+		if st.Done <= at {
+			n.Step(int(st.Index))
+		}
+	}
+	return n
+}
+
+// rowOf is where in the trace a host of the line's cluster is, -1 if it is not there.
+func (a *acceptor) rowOf(l *line, h *engine.Host) int32 {
+	for i := range a.t.Hosts {
+		t := &a.t.Hosts[i]
+		if t.Client == l.client && t.Cluster == l.cluster && t.Address == h.Address && t.Name == h.Name && t.Priority == h.Priority && t.Locality == h.Locality.String() {
+			return t.Index
+		}
+	}
+	return -1
+}
+
+// hostOf is the host of a line of the trace: the one that is there, else the one
+// that was there last; -1 if there was none.
+func (st *state) hostOf(row int32) int32 {
+	last := int32(-1)
+	for h, r := range st.traceOf {
+		if r != row {
+			continue
+		}
+		last = int32(h)
+		if !st.c.Gone(last) {
+			return last
+		}
+	}
+	return last
+}
+
+// assign gives the cluster another assignment, or other endpoints in the one that
+// it has.
+func (a *acceptor) assign(st *state, c *xds.Cluster, at trace.Sec) {
+	st.c.Update(int64(at), c, engine.HostsOf(c, a.s), &st.ch, st.tell)
+}
+
+// isMember reports whether a change is of who is there.
+func isMember(event string) bool { return event == trace.Added || event == trace.Removed }
+
+// changed is what can have become of a state in which a change was observed. A
+// host that came or left, with nothing else to explain it, came or left with a
+// look-up of its name.
+func (a *acceptor) changed(st *state, c *trace.Change) []*state {
+	if a.change(st, c) {
+		return []*state{st}
+	}
+	if !isMember(c.Event) {
+		return nil
+	}
+	var out []*state
+	// What a step has made of the DNS shows before or after it, within the slack.
+	for _, at := range []trace.Sec{c.At + a.slack, c.At - a.slack} {
+		x := st.clone()
+		if a.lookUp(x, a.t.Hosts[c.Host].Name, at, c.At) && a.change(x, c) {
+			out = append(out, x)
+		}
+	}
+	return distinct(out)
+}
+
+// lookUp asks for a name as the DNS was at an instant. It reports whether the
+// cluster has it.
+func (a *acceptor) lookUp(st *state, name string, dns, at trace.Sec) bool {
+	cfg := st.c.Config()
+	names := a.namesAt(dns)
+	ch := st.ch
+	l, fresh := names.LookUps(cfg, int64(at), &ch)
+	if l == nil {
+		return false
+	}
+	var hosts []engine.Host
+	for _, h := range st.c.Members() {
+		hosts = append(hosts, st.c.Hosts()[h])
+	}
+	about := func(h engine.Host) bool { return schedule.SameAddress(h.Name, name) }
+	hosts = slices.DeleteFunc(hosts, about)
+	for _, h := range fresh {
+		if about(h) {
+			h.Trace = -1
+			hosts = append(hosts, h)
+		}
+	}
+	// The order of the list is that of the names.
+	slices.SortStableFunc(hosts, func(x, y engine.Host) int { return int(x.Target - y.Target) })
+	st.c.Update(int64(at), cfg, hosts, &st.ch, st.tell)
+	return true
+}
