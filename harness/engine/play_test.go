@@ -273,7 +273,7 @@ at 9.5 endpoints east:81 west:80/1`)
 	s.Duration = trace.Sec(2 * time.Minute)
 	b.ReportAllocs()
 	for b.Loop() {
-		Play(s)
+		Predict(s)
 	}
 }
 
