@@ -30,7 +30,7 @@ type exchange struct {
 
 const (
 	chunk      = 1 << 13
-	firstRoom  = 1 << 6
+	firstChunk = 1 << 7
 	chargedBit = 1 << 15
 )
 
@@ -52,10 +52,10 @@ func (t *Trace) Exchange(r *Request, charged bool) {
 	}
 	p := &t.packed
 	last := len(p.chunks) - 1
-	if last < 0 || len(p.chunks[last]) == chunk {
+	if last < 0 || len(p.chunks[last]) == cap(p.chunks[last]) {
 		room := chunk
 		if last < 0 {
-			room = firstRoom // which grows; most drills are short
+			room = firstChunk // most drills are short
 		}
 		p.chunks = append(p.chunks, make([]exchange, 0, room))
 		last++
@@ -64,7 +64,13 @@ func (t *Trace) Exchange(r *Request, charged bool) {
 	p.n++
 }
 
-func (p *packed) at(i int) *exchange { return &p.chunks[i/chunk][i%chunk] }
+func (p *packed) at(i int) *exchange {
+	if i < firstChunk {
+		return &p.chunks[0][i]
+	}
+	i -= firstChunk
+	return &p.chunks[1+i/chunk][i%chunk]
+}
 
 // nthDue is the i-th by due time.
 func (p *packed) nthDue(i int) *exchange {

@@ -18,7 +18,7 @@ func TestPackedTwin(t *testing.T) {
 		var requests []Request
 		var attempts []Attempt
 		now := Sec(0)
-		for n := range rapid.Int32Range(0, 40).Draw(t, "requests") {
+		for n := range rapid.SampledFrom([]int32{0, 3, 40, firstChunk, firstChunk + 1, firstChunk + 30}).Draw(t, "requests") {
 			now += Sec(rapid.Int64Range(0, 3).Draw(t, "gap"))
 			sent := now - Sec(rapid.Int64Range(0, 4).Draw(t, "lasts"))
 			at := sent - Sec(rapid.SampledFrom([]int64{0, 1, 1 << 32}).Draw(t, "waits"))
