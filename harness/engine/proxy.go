@@ -194,8 +194,12 @@ func (w *world) traceHost(client int32, cluster string, h *Host, now int64) int3
 // advance lets the cluster do what is due, and records it.
 func (w *world) advance(c *clusterState) {
 	if c.due <= w.now && !c.retired {
-		c.Advance(w.now, &w.ch, func(ch Change) { w.changed(c, ch) })
+		w.catchUp(c)
 	}
+}
+
+func (w *world) catchUp(c *clusterState) {
+	c.Advance(w.now, &w.ch, func(ch Change) { w.changed(c, ch) })
 }
 
 // changed records what a cluster decided. The connections of an ejected host

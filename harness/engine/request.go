@@ -352,10 +352,7 @@ func (w *world) response(i int32, r *request) {
 func (w *world) exchange(i int32, r *request, charged bool) {
 	host := r.host
 	w.release(i, r, true)
-	w.tr.Exchange(&trace.Request{
-		At: trace.Sec(r.due), Sent: trace.Sec(r.sent), Done: trace.Sec(w.now), Client: r.client, N: r.n, Status: r.answer.status,
-		Host: r.c.hosts[host].Trace, Upstream: r.c.hosts[host].Upstream, Attempts: 1,
-	}, charged)
+	w.tr.Exchange(trace.Sec(r.due), trace.Sec(r.sent), trace.Sec(w.now), r.client, r.n, r.c.hosts[host].Trace, r.answer.status, charged)
 	w.finished(i, r)
 }
 

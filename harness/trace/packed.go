@@ -13,7 +13,8 @@ import (
 type packed struct {
 	chunks [][]exchange
 	n      int
-	byDue  []int32 // their order by due time; nil: as they are
+	mixed  bool    // one ended before another that was due earlier
+	byDue  []int32 // then their order by due time, once they are sorted
 }
 
 // exchange is one request with its only attempt.
@@ -34,19 +35,21 @@ const (
 	chargedBit = 1 << 15
 )
 
-// Exchange records a request and the attempt that it consists of: picked when the
-// request was sent, answered when it was done, by a host whose upstream is that
-// of the request, without a flag. Those that fit are kept packed until Unpack.
-func (t *Trace) Exchange(r *Request, charged bool) {
-	sent, done := r.Sent-r.At, r.Done-r.Sent
-	if sent < 0 || sent > math.MaxUint32 || done < 0 || done > math.MaxUint32 || r.Client > math.MaxUint16 || r.Status >= chargedBit {
-		t.Requests = append(t.Requests, *r)
+// Exchange records the n-th request of a client and the attempt that it consists
+// of: due at an instant, sent to the host when that was picked, answered when it
+// was done, without a flag. Those that fit are kept packed until Unpack.
+func (t *Trace) Exchange(at, sent, done Sec, client, n, host, status int32, charged bool) {
+	late, took := sent-at, done-sent
+	if late < 0 || late > math.MaxUint32 || took < 0 || took > math.MaxUint32 || client > math.MaxUint16 || status >= chargedBit {
+		t.Requests = append(t.Requests, Request{
+			At: at, Sent: sent, Done: done, Client: client, N: n, Status: status, Host: host, Upstream: t.UpstreamOf(host), Attempts: 1,
+		})
 		t.Attempts = append(t.Attempts, Attempt{
-			At: r.Sent, Done: r.Done, Client: r.Client, Request: r.N, N: 1, Host: r.Host, Status: r.Status, Charged: charged,
+			At: sent, Done: done, Client: client, Request: n, N: 1, Host: host, Status: status, Charged: charged,
 		})
 		return
 	}
-	e := exchange{at: r.At, sent: uint32(sent), done: uint32(done), n: r.N, host: r.Host, before: uint32(len(t.Attempts)), client: uint16(r.Client), status: uint16(r.Status)}
+	e := exchange{at: at, sent: uint32(late), done: uint32(took), n: n, host: host, before: uint32(len(t.Attempts)), client: uint16(client), status: uint16(status)}
 	if charged {
 		e.status |= chargedBit
 	}
@@ -59,6 +62,9 @@ func (t *Trace) Exchange(r *Request, charged bool) {
 		}
 		p.chunks = append(p.chunks, make([]exchange, 0, room))
 		last++
+	}
+	if p.n > 0 && !p.mixed {
+		p.mixed = beforeDue(&e, p.at(p.n-1))
 	}
 	p.chunks[last] = append(p.chunks[last], e)
 	p.n++
@@ -107,12 +113,8 @@ func (t *Trace) Sort() {
 		slices.SortStableFunc(t.Requests, byDue)
 	}
 	p := &t.packed
-	p.byDue = nil
-	for i := 1; i < p.n; i++ {
-		if beforeDue(p.at(i), p.at(i-1)) {
-			p.sort()
-			return
-		}
+	if p.byDue = nil; p.mixed {
+		p.sort()
 	}
 }
 

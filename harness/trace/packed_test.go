@@ -27,7 +27,7 @@ func TestPackedTwin(t *testing.T) {
 			r.Status = rapid.SampledFrom([]int32{200, 503, 999}).Draw(t, "status")
 			a := Attempt{At: sent, Done: now, Client: r.Client, Request: n, N: 1, Host: host, Status: r.Status, Charged: rapid.Bool().Draw(t, "charged")}
 			if rapid.Bool().Draw(t, "plain") {
-				tr.Exchange(&r, a.Charged)
+				tr.Exchange(r.At, r.Sent, r.Done, r.Client, r.N, r.Host, r.Status, a.Charged)
 			} else {
 				r.Flags, r.Host, r.Upstream, a.Result = FlagUF, -1, -1, Refused
 				tr.Add(r)
@@ -64,7 +64,7 @@ func TestPackedTwin(t *testing.T) {
 func TestPackedStops(t *testing.T) {
 	tr := &Trace{}
 	for n := range int32(3) {
-		tr.Exchange(&Request{At: Sec(n), Sent: Sec(n), Done: Sec(n), N: n}, false)
+		tr.Exchange(Sec(n), Sec(n), Sec(n), 0, n, 0, 200, false)
 	}
 	tr.Add(Request{At: 1, N: 9})
 	tr.Add(Attempt{Done: 1})
@@ -89,14 +89,11 @@ func TestPackedStops(t *testing.T) {
 
 func BenchmarkExchange(b *testing.B) {
 	b.ReportAllocs()
-	tr := &Trace{}
-	r := Request{Status: 200}
+	tr, n := &Trace{}, int32(0)
 	for b.Loop() {
-		if r.N++; r.N%(1<<20) == 0 {
+		if n++; n%(1<<20) == 0 {
 			tr = &Trace{}
 		}
-		r.At++
-		r.Sent, r.Done = r.At, r.At
-		tr.Exchange(&r, false)
+		tr.Exchange(Sec(n), Sec(n), Sec(n), 0, n, 0, 200, false)
 	}
 }
