@@ -1,0 +1,101 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/engine/outlier"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// report counts the attempt's result.
+func (a *acceptor) report(st *state, at *trace.Attempt) {
+	h := st.hostOf(at.Host)
+	if h < 0 || at.Result == trace.Overflow {
+		return
+	}
+	st.c.End(h)
+	res := outlier.RequestSuccess
+	switch at.Result {
+	case trace.Answered:
+		if at.Status >= 500 {
+			res = outlier.RequestFailed
+		}
+	case trace.Refused, trace.ConnectTimeout, trace.Reset:
+		res = outlier.ConnectFailed
+	case trace.Timeout, trace.PerTryTimeout:
+		res = outlier.Timeout
+	default:
+		return // cancelled: nothing was reported
+	}
+	now := int64(a.heard(at)) - hops.ToMain
+	if at.Result != trace.Refused && at.Result != trace.ConnectTimeout {
+		st.c.Report(now, h, outlier.ConnectSuccess, 0, &st.ch, st.tell)
+	}
+	st.c.Report(now, h, res, int(at.Status), &st.ch, st.tell)
+}
+
+// heard is when the main thread hears of the attempt's result: when a change of
+// its host was observed near it, and else at once. The ejection time counts from
+// there, and decides between one tick and the next.
+func (a *acceptor) heard(at *trace.Attempt) trace.Sec {
+	best := at.Done + trace.Sec(hops.ToMain)
+	off := a.slack + 1
+	for _, c := range a.changes[at.Host] {
+		if d := max(c.At-at.Done, at.Done-c.At); caused(c) && d < off {
+			best, off = c.At, d
+		}
+	}
+	return best
+}
+
+var changeNames = map[engine.ChangeKind]string{
+	engine.HostEjected: trace.Ejected, engine.HostReturned: trace.Returned,
+	engine.EjectionOverflow: trace.OverflowEvent, engine.EjectionUnenforced: trace.Detected,
+	engine.HostDegraded: trace.Degraded, engine.HostUndegraded: trace.Undegraded,
+	engine.HostAdded: trace.Added, engine.HostRemoved: trace.Removed,
+}
+
+// caused reports whether a change was set off by a result, and not by a tick.
+func caused(c *trace.Change) bool { return c.Cause != "" && !slices.Contains(atTicks, c.Cause) }
+
+// atTicks are the detectors that compare hosts when the interval timer fires.
+var atTicks = []string{
+	outlier.SuccessRate.String(), outlier.LocalOriginSuccessRate.String(),
+	outlier.FailurePercentage.String(), outlier.LocalOriginFailurePercentage.String(),
+}
+
+// causeOf is the cause that a trace gives for a change.
+func causeOf(c *engine.Change) string {
+	switch c.Kind {
+	case engine.HostReturned, engine.HostUndegraded, engine.HostAdded, engine.HostRemoved:
+		return ""
+	}
+	return c.Type.String()
+}
+
+// change ticks off what the state decided, too.
+func (a *acceptor) change(st *state, c *trace.Change) bool {
+	for i, u := range st.untold {
+		if st.traceOf[u.Host] != c.Host || changeNames[u.Kind] != c.Event || causeOf(&u) != c.Cause {
+			continue
+		}
+		if d := trace.Sec(u.At) - c.At; d > a.slack || d < -a.slack {
+			continue
+		}
+		st.untold = slices.Delete(st.untold, i, i+1)
+		return true
+	}
+	return false
+}
+
+// overdue reports whether the state decided something that should have been
+// observed by now.
+func (a *acceptor) overdue(st *state, now trace.Sec) bool {
+	for _, u := range st.untold {
+		if trace.Sec(u.At)+2*a.slack < now {
+			return true
+		}
+	}
+	return false
+}

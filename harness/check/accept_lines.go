@@ -1,0 +1,146 @@
+package check
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// line is the life of one cluster of one client.
+type line struct {
+	client  int32
+	cluster string
+	events  []moment
+}
+
+// moment is something that was observed of a cluster.
+type moment struct {
+	at     trace.Sec
+	rank   int // order within an instant
+	config *xds.Cluster
+	assign *xds.Cluster // the cluster goes on with other endpoints
+	pick   *trace.Attempt
+	report *trace.Attempt
+	change *trace.Change
+	noHost *trace.Request
+}
+
+// The order of what happens at one instant: a change is told when the result
+// that set it off is in, and a pick sees what was decided before it.
+const (
+	rankConfig = iota
+	rankReport
+	rankChange
+	rankPick
+)
+
+// lines sorts the trace by cluster and time.
+func (a *acceptor) lines() []*line {
+	var out []*line
+	get := func(client int32, cluster string) *line {
+		for _, l := range out {
+			if l.client == client && l.cluster == cluster {
+				return l
+			}
+		}
+		l := &line{client: client, cluster: cluster}
+		out = append(out, l)
+		return l
+	}
+	for i := range a.s.Clients {
+		a.constructions(int32(i), get)
+	}
+	for i := range a.t.Attempts {
+		at := &a.t.Attempts[i]
+		if at.Host < 0 {
+			continue
+		}
+		l := get(at.Client, a.t.Hosts[at.Host].Cluster)
+		l.events = append(l.events, moment{at: at.At, rank: rankPick, pick: at}, moment{at: at.Done, rank: rankReport, report: at})
+	}
+	for i := range a.t.Changes {
+		c := &a.t.Changes[i]
+		l := get(c.Client, a.t.Hosts[c.Host].Cluster)
+		l.events = append(l.events, moment{at: c.At, rank: rankChange, change: c})
+	}
+	for i := range a.t.Requests {
+		r := &a.t.Requests[i]
+		if r.Flags&trace.FlagUH == 0 {
+			continue
+		}
+		load := &a.s.Clients[r.Client].Load
+		if route := engine.Route(a.configAt(r.Client, r.Done), load.Host, load.Port, load.Path); route != nil {
+			l := get(r.Client, route.Cluster)
+			l.events = append(l.events, moment{at: r.Done, rank: rankPick, noHost: r})
+		}
+	}
+	for _, l := range out {
+		slices.SortStableFunc(l.events, func(x, y moment) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.rank, y.rank)) })
+	}
+	return out
+}
+
+// configAt is the configuration of a client at an instant.
+func (a *acceptor) configAt(client int32, at trace.Sec) *xds.Config {
+	cfg := &a.s.Configs[0][client]
+	for _, st := range a.t.Steps {
+		if st.Kind == schedule.KindConfig && st.Done <= at {
+			cfg = &a.s.Configs[a.s.Steps[st.Index].Config][client]
+		}
+	}
+	return cfg
+}
+
+// constructions are the instants at which each cluster of a client was made, or
+// made anew. The load that the run recorded then says when.
+func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
+	have := map[string]*xds.Cluster{}
+	take := func(cfg *xds.Config, from, to trace.Sec) {
+		next := map[string]*xds.Cluster{}
+		for i := range cfg.Clusters {
+			c := &cfg.Clusters[i]
+			next[c.Name] = c
+			if o := have[c.Name]; o != nil && reflect.DeepEqual(o, c) {
+				continue
+			}
+			if o := have[c.Name]; o != nil && engine.OnlyAssigned(o, c) {
+				l := get(client, c.Name)
+				l.events = append(l.events, moment{at: from, rank: rankConfig, assign: c})
+				continue
+			}
+			at := from
+			for _, ld := range a.t.Loads {
+				if ld.Client == client && ld.Cluster == c.Name && ld.At >= from && ld.At <= to {
+					at = ld.At
+				}
+			}
+			l := get(client, c.Name)
+			l.events = append(l.events, moment{at: at, rank: rankConfig, config: c})
+		}
+		have = next
+	}
+	take(&a.s.Configs[0][client], 0, 0)
+	for i := range a.t.Steps {
+		if st := &a.t.Steps[i]; st.Kind == schedule.KindConfig {
+			take(&a.s.Configs[a.s.Steps[st.Index].Config][client], st.At, st.Done)
+		}
+	}
+}
+
+// maxOrders bounds how many orders of picks at one instant are tried.
+const maxOrders = 200
+
+// picksAtOnce is how many of the first moments are picks at the same instant:
+// the record does not say which of them came first. It is at least 1.
+func picksAtOnce(ms []moment) int {
+	n := 1
+	for ms[0].pick != nil && n < len(ms) && ms[n].pick != nil && ms[n].at == ms[0].at {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,187 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// state is one explanation of what was observed so far.
+type state struct {
+	c       *engine.Cluster
+	ch      engine.Chooser
+	untold  []engine.Change // decided, and not observed yet
+	kept    []keptBy        // of requests under a retry priority
+	traceOf []int32
+	rowOf   func(*engine.Host) int32
+}
+
+// keptBy is what a request's retry priority keeps.
+type keptBy struct {
+	client, request int32
+	loads           engine.Kept
+}
+
+func (st *state) clone() *state {
+	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf}
+}
+
+func (k keptBy) same(o keptBy) bool {
+	return k.client == o.client && k.request == o.request && k.loads.Equal(o.loads)
+}
+
+// keptOf is what the request of an attempt keeps; its place in the state, which
+// only a request under a retry priority has.
+func (st *state) keptOf(at *trace.Attempt, p *xds.RetryPolicy) *engine.Kept {
+	if p == nil || p.PreviousPriorities == 0 {
+		return nil
+	}
+	for i := range st.kept {
+		if k := &st.kept[i]; k.client == at.Client && k.request == at.Request {
+			return &k.loads
+		}
+	}
+	st.kept = append(st.kept, keptBy{client: at.Client, request: at.Request})
+	return &st.kept[len(st.kept)-1].loads
+}
+
+func (st *state) tell(c engine.Change) {
+	if c.Kind == engine.HostAdded {
+		st.traceOf = append(st.traceOf, st.rowOf(&st.c.Hosts()[c.Host]))
+	}
+	if c.Kind != engine.LoadChanged {
+		st.untold = append(st.untold, c)
+	}
+}
+
+func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
+	st := &state{ch: engine.NewChooser(1), rowOf: func(h *engine.Host) int32 { return a.rowOf(l, h) }}
+	names := a.namesAt(at)
+	_, hosts := names.LookUps(c, int64(at), &st.ch)
+	for i := range hosts {
+		hosts[i].Trace = st.rowOf(&hosts[i])
+		st.traceOf = append(st.traceOf, hosts[i].Trace)
+	}
+	st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, hops, int64(at), &st.ch)
+	return st
+}
+
+// instants are the state as it may have been: whatever is due within the slack
+// around the instant may have happened already or not yet.
+func (a *acceptor) instants(st *state, at trace.Sec) []*state {
+	now := a.advance(st, at-a.slack)
+	out := slices.Clone(now)
+	for range 8 {
+		var next []*state
+		for _, x := range now {
+			if due, ok := x.c.Next(); ok && due <= int64(at+a.slack) {
+				next = append(next, a.advance(x, trace.Sec(due))...)
+			}
+		}
+		if len(next) == 0 {
+			break
+		}
+		out = append(out, next...)
+		now = next
+	}
+	// What fits the clock best is tried first.
+	slices.Reverse(out)
+	return out
+}
+
+// advance is what can have become of the state by an instant: one state for each
+// way in which the draws can fall that nobody observes when they are made.
+func (a *acceptor) advance(st *state, to trace.Sec) []*state {
+	scripts := [][]uint64{nil}
+	var out []*state
+	for len(scripts) > 0 && len(out) < maxStates {
+		d := &draws{fall: scripts[0], first: func(q engine.Question) uint64 { return a.firstOut(st, q) }}
+		scripts = scripts[1:]
+		x := st.clone()
+		x.ch = x.ch.Guided(d)
+		x.c.Advance(int64(to), &x.ch, x.tell)
+		x.ch = x.ch.Guided(nil)
+		out = append(out, x)
+		for i := len(d.fall); i < len(d.options); i++ {
+			for _, o := range d.options[i][1:] {
+				scripts = append(scripts, append(d.fallen(i), o))
+			}
+		}
+	}
+	return out
+}
+
+// firstOut is which of several outliers the run had gone first: what Envoy did
+// to one after another it wrote down in that order.
+func (a *acceptor) firstOut(st *state, q engine.Question) uint64 {
+	for i := range a.t.Changes {
+		c := &a.t.Changes[i]
+		if d := c.At - trace.Sec(q.At); d > a.slack || d < -a.slack || c.Cause != q.Detector.String() || c.Event == trace.OverflowEvent {
+			continue
+		}
+		for k, h := range q.Hosts {
+			if st.traceOf[h] == c.Host {
+				return uint64(k)
+			}
+		}
+	}
+	return 0
+}
+
+// draws decides the draws that only show later: whether a back-off decays early,
+// whether a detection is enforced, whether the jitter is over at a tick, who
+// returns first. What it does not decide falls to the first option, and is noted.
+type draws struct {
+	fall    []uint64
+	options [][]uint64                   // of each draw so far
+	first   func(engine.Question) uint64 // which outlier goes first: that was observed
+}
+
+// Answer implements engine.Guide.
+func (d *draws) Answer(q engine.Question) (uint64, bool) {
+	var options []uint64
+	switch q.Draw {
+	case engine.DrawOutlier:
+		return d.first(q), true
+	case engine.DrawDecay, engine.DrawSample, engine.DrawJitter:
+		options = []uint64{0, q.N - 1} // one way and the other
+	case engine.DrawReturn:
+		for i := range q.N {
+			options = append(options, i)
+		}
+	default:
+		return 0, false
+	}
+	i := len(d.options)
+	d.options = append(d.options, options)
+	if i < len(d.fall) {
+		return d.fall[i], true
+	}
+	return options[0], true
+}
+
+// fallen are the first n answers that were given.
+func (d *draws) fallen(n int) []uint64 {
+	out := slices.Clone(d.fall[:min(n, len(d.fall))])
+	for i := len(out); i < n; i++ {
+		out = append(out, d.options[i][0])
+	}
+	return out
+}
+
+// distinct drops explanations that cannot differ any more: the cluster is in the
+// same state, and the same is left to be told.
+func distinct(states []*state) []*state {
+	var out []*state
+	for _, st := range states {
+		same := slices.ContainsFunc(out, func(o *state) bool {
+			return slices.Equal(o.untold, st.untold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && o.c.Same(st.c)
+		})
+		if !same {
+			out = append(out, st)
+		}
+	}
+	return out
+}
