@@ -158,7 +158,7 @@ type try struct {
 }
 
 func tryOf(t *trace.Trace, im check.Impact) try {
-	attempts, _ := hidden(t, im.Since)
+	attempts, _ := hidden(t, attemptsSince(t, im.Since))
 	return try{passes: im.Outcome.Passes(), errors: im.Errors, returnErrors: im.ReturnErrors, hidden: attempts}
 }
 

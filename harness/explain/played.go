@@ -23,6 +23,17 @@ func (d *drill) attempts(s *site) iter.Seq[*trace.Attempt] {
 	}
 }
 
+// attemptsSince are the attempts on any host since an instant.
+func attemptsSince(t *trace.Trace, since trace.Sec) iter.Seq[*trace.Attempt] {
+	return func(yield func(*trace.Attempt) bool) {
+		for a := range t.AllAttempts() {
+			if a.At >= since && a.Host >= 0 && !yield(a) {
+				return
+			}
+		}
+	}
+}
+
 // changes are those of the site's hosts since the first step took effect.
 func (d *drill) changes(s *site) iter.Seq[*trace.Change] {
 	return func(yield func(*trace.Change) bool) {
@@ -42,12 +53,12 @@ func failed(a *trace.Attempt) bool {
 
 type requestKey struct{ client, n int32 }
 
-// hidden counts the failed attempts of requests that were answered all the
-// same, and those requests.
-func hidden(t *trace.Trace, since trace.Sec) (attempts, requests int) {
+// hidden counts those attempts that failed although their requests were answered
+// all the same, and those requests.
+func hidden(t *trace.Trace, among iter.Seq[*trace.Attempt]) (attempts, requests int) {
 	bad := map[requestKey]int{}
-	for a := range t.AllAttempts() {
-		if a.At >= since && a.Host >= 0 && failed(a) {
+	for a := range among {
+		if failed(a) {
 			bad[requestKey{a.Client, a.Request}]++
 		}
 	}

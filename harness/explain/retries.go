@@ -5,7 +5,9 @@ import (
 	"slices"
 
 	"github.com/faildrill/faildrill/harness/check"
+	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 	"github.com/faildrill/faildrill/harness/xds"
 )
@@ -82,7 +84,7 @@ func retriesHide(s *site, d *drill) []Finding {
 	if d == nil || !d.Outcome.Passes() || s.route == nil || s.route.Retry == nil {
 		return nil
 	}
-	attempts, requests := hidden(d.trace, d.Since)
+	attempts, requests := hidden(d.trace, d.attempts(s))
 	if attempts == 0 {
 		return nil
 	}
@@ -102,20 +104,28 @@ func retriesHide(s *site, d *drill) []Finding {
 		f.Default = fmt.Sprint(s.route.Retry.NumRetries)
 	}
 	f.Message = fmt.Sprintf("retries (%s) hid %s of %s: %s", words, count(attempts, "failed attempt"), count(requests, "request"), why(CodeRetriesHide))
-	if t, ok := replay(d.Compiled, s.withoutRetries(), variation{}); ok {
-		f.Message += fmt.Sprintf("; without them %d more would have failed", check.Outcome(t).Errors-d.Errors)
-	}
+	alone := check.Outcome(engine.Predict(withoutRetries(d.Schedule, s.index)))
+	f.Message += fmt.Sprintf("; without them %d more would have failed", alone.Errors-d.Errors)
 	return []Finding{f}
 }
 
-// withoutRetries is the edit that switches the route's retries off.
-func (s *site) withoutRetries() *edit {
-	none := map[string]any{"attempts": 0}
-	e := newRoute(s, "retries", none)
-	if r, path := s.routePath("retries"); r != nil {
-		e = set(r, path, none)
+// withoutRetries is the schedule with the retries of one client switched off.
+func withoutRetries(s *schedule.Schedule, client int32) *schedule.Schedule {
+	out := *s
+	out.Configs = slices.Clone(s.Configs)
+	for i := range out.Configs {
+		out.Configs[i] = slices.Clone(out.Configs[i])
+		cfg := &out.Configs[i][client]
+		cfg.VirtualHosts = slices.Clone(cfg.VirtualHosts)
+		for j := range cfg.VirtualHosts {
+			v := &cfg.VirtualHosts[j]
+			v.Routes = slices.Clone(v.Routes)
+			for k := range v.Routes {
+				v.Routes[k].Retry = nil
+			}
+		}
 	}
-	return &e
+	return &out
 }
 
 // roundRobinLock: a retry takes a turn of the round robin, so that the dead one
