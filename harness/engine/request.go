@@ -536,8 +536,10 @@ func (w *world) release(i int32, r *request, reuse bool) {
 	// An ejection drains the connections of its moment; later ones stay.
 	reuse = reuse && !c.retired && !c.Removed(h) && r.drains == c.drains[h]
 	next, ok := c.pools[h].Done(reuse, &c.use)
-	w.ready(c, h, next, ok)
-	if c.wanted(h) {
+	if ok {
+		w.ready(c, h, next, ok)
+	}
+	if c.use.Pending > 0 && c.wanted(h) {
 		w.open(c, h)
 	}
 }

@@ -13,8 +13,9 @@ import (
 type packed struct {
 	chunks [][]exchange
 	n      int
-	mixed  bool    // one ended before another that was due earlier
-	byDue  []int32 // then their order by due time, once they are sorted
+	last   exchange // the newest one
+	mixed  bool     // one ended before another that was due earlier
+	byDue  []int32  // then their order by due time, once they are sorted
 }
 
 // exchange is one request with its only attempt.
@@ -63,9 +64,8 @@ func (t *Trace) Exchange(at, sent, done Sec, client, n, host, status int32, char
 		p.chunks = append(p.chunks, make([]exchange, 0, room))
 		last++
 	}
-	if p.n > 0 && !p.mixed {
-		p.mixed = beforeDue(&e, p.at(p.n-1))
-	}
+	p.mixed = p.mixed || p.n > 0 && beforeDue(&e, &p.last)
+	p.last = e
 	p.chunks[last] = append(p.chunks[last], e)
 	p.n++
 }
