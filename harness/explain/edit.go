@@ -184,7 +184,8 @@ func (s *search) attempt(e edit) (try, bool) {
 		return try{}, false
 	}
 	s.left--
-	t, ok := replay(s.Compiled, &e, variation{})
+	changed := with(s.Compiled, &e)
+	t, ok := replay(changed, variation{})
 	if !ok {
 		return try{}, false
 	}
@@ -197,7 +198,7 @@ func (s *search) attempt(e edit) (try, bool) {
 		if !out.passes {
 			break
 		}
-		t, ok := replay(s.Compiled, &e, variation{addresses: n, lost: s.Lost})
+		t, ok := replay(changed, variation{addresses: n, lost: s.Lost})
 		out.passes = ok && check.Outcome(t).Outcome.Passes()
 	}
 	return out, true
@@ -211,16 +212,21 @@ type variation struct {
 	duration  time.Duration // 0: that of the drill, and longer with addresses
 }
 
-// replay plays the drill with the change and the variation. It is false when
-// istiod would refuse the change.
-func replay(c *schedule.Compiled, e *edit, v variation) (*trace.Trace, bool) {
+// with is the drill with the change made.
+func with(c *schedule.Compiled, e *edit) *schedule.Drill {
 	d := *c.Drill
-	if e != nil {
-		d.Configs = make([][]*istio.Resource, len(c.Configs))
-		for i := range c.Configs {
-			d.Configs[i] = e.apply(c.Configs[i])
-		}
+	d.Configs = make([][]*istio.Resource, len(c.Configs))
+	for i := range c.Configs {
+		d.Configs[i] = e.apply(c.Configs[i])
 	}
+	d.Share()
+	return &d
+}
+
+// replay plays the drill with the variation. It is false when istiod refuses its
+// configuration.
+func replay(drill *schedule.Drill, v variation) (*trace.Trace, bool) {
+	d := *drill
 	if v.addresses > 0 || v.duration > 0 {
 		in := *d.Input
 		in.Scenario = v.vary(in.Scenario)

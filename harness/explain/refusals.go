@@ -57,7 +57,7 @@ func refusals(c *schedule.Compiled) []Finding {
 	if all == nil {
 		return found
 	}
-	t, ok := replay(c, all, variation{})
+	t, ok := replay(with(c, all), variation{})
 	if !ok {
 		return found
 	}

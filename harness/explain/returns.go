@@ -68,7 +68,7 @@ func (d *drill) perHour(s *site) (errors, returns int, ok bool) {
 	if load > mostOfAnHour {
 		return 0, 0, false
 	}
-	t, ok := replay(d.Compiled, nil, variation{duration: d.Since.D() + time.Hour})
+	t, ok := replay(d.Compiled.Drill, variation{duration: d.Since.D() + time.Hour})
 	if !ok {
 		return 0, 0, false
 	}

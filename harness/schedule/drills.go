@@ -38,7 +38,7 @@ func Drills(in *scenario.Input, o Options, override *ClientOverride) ([]*Drill, 
 		p = *o.Profile
 	}
 	var drills []*Drill
-	of := &shared{resources: in.Resources}
+	of := &shared{configs: [][]*istio.Resource{in.Resources}}
 	at := map[string]int{}
 	upstreams := scenario.DefaultUpstreams(in)
 	for i, u := range upstreams {

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/faildrill/faildrill/harness/istio"
@@ -11,29 +12,38 @@ import (
 // what the configuration becomes for a client, and its text. It is safe for
 // concurrent use, and what it gives is not to be changed. Nil keeps nothing.
 type shared struct {
-	resources []*istio.Resource // the configuration that it is about
+	configs [][]*istio.Resource // the configurations that it is about
 
 	mu    sync.Mutex // guards what follows
 	made  map[string]istio.Translation
-	texts []Document
+	texts map[int][]Document
 }
 
-// about reports whether the configuration is the one that is shared, and not one
-// that was edited.
-func (s *shared) about(res []*istio.Resource) bool {
-	return s != nil && len(res) > 0 && len(res) == len(s.resources) && &res[0] == &s.resources[0]
+// Share lets whatever is compiled from this drill and its copies share what
+// becomes of its configurations, as long as they are the same.
+func (d *Drill) Share() { d.shared = &shared{configs: d.Configs} }
+
+// about finds the configuration among those that are shared; -1: it is another
+// one, because it was edited.
+func (s *shared) about(res []*istio.Resource) int {
+	if s == nil || len(res) == 0 {
+		return -1
+	}
+	return slices.IndexFunc(s.configs, func(c []*istio.Resource) bool { return len(c) == len(res) && &c[0] == &res[0] })
 }
 
 // translate is istio.Translate.
 func (s *shared) translate(res []*istio.Resource, c istio.Client, m istio.Mesh, p istio.Profile) istio.Translation {
-	if !s.about(res) {
+	config := s.about(res)
+	if config < 0 {
 		return istio.Translate(res, c, m, p)
 	}
 	key, err := json.Marshal(struct {
-		C istio.Client
-		M istio.Mesh
-		P istio.Profile
-	}{c, m, p})
+		Config int
+		C      istio.Client
+		M      istio.Mesh
+		P      istio.Profile
+	}{config, c, m, p})
 	if err != nil {
 		return istio.Translate(res, c, m, p)
 	}
@@ -52,13 +62,19 @@ func (s *shared) translate(res []*istio.Resource, c istio.Client, m istio.Mesh, 
 
 // documents is the YAML of a configuration of the drill.
 func (s *shared) documents(d *Drill, config int) []Document {
-	if !s.about(d.Configs[config]) || len(d.Patched) > 0 {
+	i := s.about(d.Configs[config])
+	if i < 0 || len(d.Patched) > 0 {
 		return d.documents(config)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.texts == nil {
-		s.texts = d.documents(config)
+	texts, ok := s.texts[i]
+	if !ok {
+		texts = d.documents(config)
+		if s.texts == nil {
+			s.texts = map[int][]Document{}
+		}
+		s.texts[i] = texts
 	}
-	return s.texts
+	return texts
 }
