@@ -137,7 +137,7 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 	case p.Verdict == result.Fail && tooLate(s, t) != "":
 		p.Verdict, p.Reason = result.Inconclusive, tooLate(s, t)
 	case undecided != "" && p.Verdict == result.Pass:
-		p.Verdict, p.Reason = result.Inconclusive, undecided
+		p.Verdict, p.Reason = result.Inconclusive, blame(undecided, t)
 	case unwitnessed(t) != "" && p.Verdict == result.Pass:
 		p.Verdict, p.Reason = result.Inconclusive, "nobody saw that "+unwitnessed(t)+" took effect"
 	}
@@ -171,6 +171,20 @@ func tooLate(s *schedule.Schedule, t *trace.Trace) string {
 	return ""
 }
 
+// blame says why a run cannot be held against the model. Where the machine stood
+// still nobody knows what came first, and the possible orders are many.
+func blame(undecided string, t *trace.Trace) string {
+	if stall := t.LongestStall(); trace.Sec(stall) > check.Slack {
+		return fmt.Sprintf("%s: it stood still for %v, and %s", ReasonTooSlow, stall.Round(time.Millisecond), undecided)
+	}
+	return undecided
+}
+
+// TooSlow reports whether the run proves nothing because the machine was too slow.
+func (p *Played) TooSlow() bool {
+	return p.Verdict == result.Inconclusive && strings.HasPrefix(p.Reason, ReasonTooSlow)
+}
+
 // attempts is how often RunSteadily plays a drill.
 const attempts = 3
 
@@ -181,7 +195,7 @@ func RunSteadily(ctx context.Context, d *schedule.Drill, b backend.Backend, o Ru
 	for range attempts {
 		p := Run(ctx, d, b, o)
 		all = append(all, p)
-		if p.Verdict != result.Inconclusive || !strings.HasPrefix(p.Reason, ReasonTooSlow) || ctx.Err() != nil {
+		if !p.TooSlow() || ctx.Err() != nil {
 			break
 		}
 		o.Scale = max(1, o.Scale/2)
