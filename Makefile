@@ -33,7 +33,7 @@ e2e: ## every scenario on every backend that this machine can run
 kill-list: ## break every rule once; a test that is named for it has to fail
 	$(GO) run ./hack/killlist
 
-fuzz: ## fuzz the reader, the translation and judge, FUZZTIME each (default 20s)
+fuzz: ## fuzz the reader, the translation and judge, FUZZTIME each (default 20s), and draw new cases for properties
 	@hack/fuzz.sh
 
 bench: ## measure what the README promises

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz test for FUZZTIME.
+# Runs every fuzz test for FUZZTIME, and draws new cases for the property tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=${FUZZTIME:-20s}
@@ -10,3 +10,5 @@ grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do
 		go test "$dir" -run '^$' -fuzz "^$name\$" -fuzztime "$time" -fuzzminimizetime 5x
 	done
 done
+echo "== property tests, new cases"
+grep -rl 'pgregory.net/rapid' --include='*_test.go' . | xargs -n 1 dirname | sort -u | RAPID_SEED=0 xargs go test -count=1 -p 1
