@@ -343,25 +343,19 @@ func (c *Cluster) decide(p post, at int64, ch *Chooser, tell func(Change)) {
 // happened tells what outlier detection did, and lets the workers know of the
 // hosts' health.
 func (c *Cluster) happened(e outlier.Event, ch *Chooser, tell func(Change)) {
-	switch e.Verdict {
-	case outlier.Dropped:
-	case outlier.Overflow:
-		tell(Change{EjectionOverflow, e})
-	case outlier.Unenforced:
-		tell(Change{EjectionUnenforced, e})
-	case outlier.Ejected:
-		tell(Change{HostEjected, e})
-		c.healthChanged(e.At, ch, tell)
-	case outlier.Returned:
-		tell(Change{HostReturned, e})
-		c.healthChanged(e.At, ch, tell)
-	case outlier.Degraded:
-		tell(Change{HostDegraded, e})
-		c.healthChanged(e.At, ch, tell)
-	case outlier.Undegraded:
-		tell(Change{HostUndegraded, e})
+	if e.Verdict == outlier.Dropped {
+		return
+	}
+	tell(Change{kinds[e.Verdict], e})
+	if e.Verdict != outlier.Overflow && e.Verdict != outlier.Unenforced {
 		c.healthChanged(e.At, ch, tell)
 	}
+}
+
+// kinds are the changes that outlier detection makes.
+var kinds = [...]ChangeKind{
+	outlier.Overflow: EjectionOverflow, outlier.Unenforced: EjectionUnenforced,
+	outlier.Ejected: HostEjected, outlier.Returned: HostReturned, outlier.Degraded: HostDegraded, outlier.Undegraded: HostUndegraded,
 }
 
 // luck is what chance decides about outlier detection at an instant.

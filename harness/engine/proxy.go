@@ -178,15 +178,17 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 // traceHost records the host unless the trace has the same one already: a
 // cluster that is rebuilt keeps the lines of its hosts.
 func (w *world) traceHost(client int32, cluster string, h *Host, now int64) int32 {
-	for i, t := range w.tr.Hosts {
-		if t.Client == client && t.Cluster == cluster && t.Address == h.Address && t.Name == h.Name && t.Priority == h.Priority && t.Locality == h.Locality.String() {
+	locality := h.Locality.String()
+	for i := range w.tr.Hosts {
+		t := &w.tr.Hosts[i]
+		if t.Client == client && t.Cluster == cluster && t.Address == h.Address && t.Name == h.Name && t.Priority == h.Priority && t.Locality == locality {
 			return int32(i)
 		}
 	}
 	i := int32(len(w.tr.Hosts))
 	w.tr.Add(trace.Host{
 		At: trace.Sec(now), Index: i, Client: client, Upstream: h.Upstream, Cluster: cluster, Name: h.Name,
-		Address: h.Address, Locality: h.Locality.String(), Priority: h.Priority, Weight: h.Weight,
+		Address: h.Address, Locality: locality, Priority: h.Priority, Weight: h.Weight,
 	})
 	return i
 }
@@ -211,8 +213,10 @@ func (w *world) changed(c *clusterState, ch Change) {
 		w.tr.Add(c.LoadEvent(c.client, ch.At))
 		return
 	}
-	if line, ok := c.LogLine(&ch, w.origin); ok && w.log != nil {
-		w.log(line)
+	if w.log != nil {
+		if line, ok := c.LogLine(&ch, w.origin); ok {
+			w.log(line)
+		}
 	}
 	switch ch.Kind {
 	case HostEjected:

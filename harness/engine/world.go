@@ -116,7 +116,7 @@ func PlayLogged(s *schedule.Schedule, origin time.Time, log func(outlier.LogLine
 	w := newWorld(s, DefaultDelays)
 	w.log, w.origin = log, origin
 	w.play(func() {})
-	return w.tr
+	return w.tr.Unpack()
 }
 
 // PlayWith is Play with other thread delays.
