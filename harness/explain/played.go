@@ -76,6 +76,17 @@ func hidden(t *trace.Trace, among iter.Seq[*trace.Attempt]) (attempts, requests 
 	return attempts, requests
 }
 
+// uncharged counts the attempts that were given up and charged nobody.
+func (d *drill) uncharged(s *site) int {
+	n := 0
+	for a := range d.attempts(s) {
+		if a.Result == trace.Cancelled && !a.Charged {
+			n++
+		}
+	}
+	return n
+}
+
 // slowest is the longest that a good answer took.
 func (d *drill) slowest(s *site) time.Duration {
 	longest := trace.Sec(0)

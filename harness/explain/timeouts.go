@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/istio"
-	"github.com/faildrill/faildrill/harness/trace"
 )
 
 // noTimeout: an upstream that accepts requests and never answers is charged by
@@ -17,12 +16,7 @@ func noTimeout(s *site, d *drill) []Finding {
 	vs, path := s.routePath("timeout")
 	unanswered := 0
 	if d != nil {
-		for a := range d.attempts(s) {
-			if a.Result == trace.Cancelled && !a.Charged {
-				unanswered++
-			}
-		}
-		if unanswered == 0 {
+		if unanswered = d.uncharged(s); unanswered == 0 {
 			return nil
 		}
 	} else if vs == nil {
@@ -63,12 +57,7 @@ func connectTimeout(s *site, d *drill) []Finding {
 	}
 	uncharged := 0
 	if d != nil {
-		for a := range d.attempts(s) {
-			if a.Result == trace.Cancelled && !a.Charged {
-				uncharged++
-			}
-		}
-		if uncharged == 0 {
+		if uncharged = d.uncharged(s); uncharged == 0 {
 			return nil
 		}
 	}

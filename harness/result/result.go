@@ -46,10 +46,7 @@ const (
 )
 
 // outcomes says what each means. The words in capitals of a report stand for it.
-var outcomes = []struct {
-	outcome Outcome
-	means   string
-}{
+var outcomes = []meaning[Outcome]{
 	{NoImpact, "no request failed, and nothing moved"},
 	{FailsOver, "after it settled no request fails: others serve"},
 	{Partial, "fewer requests fail than the lost endpoints had a share of"},
@@ -59,23 +56,10 @@ var outcomes = []struct {
 }
 
 // Outcomes lists all outcomes, the best first.
-func Outcomes() []Outcome {
-	var out []Outcome
-	for _, o := range outcomes {
-		out = append(out, o.outcome)
-	}
-	return out
-}
+func Outcomes() []Outcome { return named(outcomes) }
 
 // Means says what the outcome means; "" for an unknown one.
-func (o Outcome) Means() string {
-	for _, k := range outcomes {
-		if k.outcome == o {
-			return k.means
-		}
-	}
-	return ""
-}
+func (o Outcome) Means() string { return meansOf(outcomes, o) }
 
 // Passes reports whether a drill without expectations passes on the outcome.
 func (o Outcome) Passes() bool { return o == NoImpact || o == FailsOver }
@@ -93,10 +77,7 @@ const (
 )
 
 // verdicts says what each means.
-var verdicts = []struct {
-	verdict Verdict
-	means   string
-}{
+var verdicts = []meaning[Verdict]{
 	{Pass, "it came out as expected; without expectations: no-impact or fails-over"},
 	{Fail, "it came out otherwise"},
 	{Skip, "the backend lacks something that the drill needs"},
@@ -105,19 +86,29 @@ var verdicts = []struct {
 }
 
 // Verdicts lists all verdicts.
-func Verdicts() []Verdict {
-	var out []Verdict
-	for _, v := range verdicts {
-		out = append(out, v.verdict)
+func Verdicts() []Verdict { return named(verdicts) }
+
+// Means says what the verdict means; "" for an unknown one.
+func (v Verdict) Means() string { return meansOf(verdicts, v) }
+
+// meaning is a name with what it means.
+type meaning[T comparable] struct {
+	name  T
+	means string
+}
+
+func named[T comparable](ms []meaning[T]) []T {
+	var out []T
+	for _, m := range ms {
+		out = append(out, m.name)
 	}
 	return out
 }
 
-// Means says what the verdict means; "" for an unknown one.
-func (v Verdict) Means() string {
-	for _, k := range verdicts {
-		if k.verdict == v {
-			return k.means
+func meansOf[T comparable](ms []meaning[T], name T) string {
+	for _, m := range ms {
+		if m.name == name {
+			return m.means
 		}
 	}
 	return ""
