@@ -1,0 +1,154 @@
+// Package dnsserver is the DNS of one scenario: it answers for its names, and
+// misbehaves when it is told to.
+//
+//	srv, err := dnsserver.Start("100.127.0.1:53", func(name string) dnsserver.Answer {
+//		return dnsserver.Answer{Addresses: addresses[name], TTL: 30 * time.Second}
+//	})
+//	defer srv.Close()
+//
+// It speaks UDP and TCP on one address. What a name has is asked anew for every
+// question, so that a change shows with the next one. It leaves out recursion,
+// and every type of record but A and AAAA, which it answers with no data.
+package dnsserver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Code is how a question is answered.
+type Code uint8
+
+// The codes; NoError with no address of the family asked for is "no data".
+const (
+	NoError Code = iota
+	NXDomain
+	ServFail
+	Refused
+	Silence // no answer at all
+)
+
+// Answer is what the server says about a name.
+type Answer struct {
+	Code      Code
+	Addresses []netip.Addr
+	TTL       time.Duration // whole seconds; a part of one is cut off
+}
+
+// Server answers until it is closed.
+type Server struct {
+	answer   func(name string) Answer
+	udp, tcp *dns.Server
+	serving  sync.WaitGroup
+
+	mu    sync.Mutex
+	asked map[string]int
+}
+
+// ErrListen says that the address cannot be listened on.
+var ErrListen = errors.New("the DNS server cannot listen")
+
+// Start listens on UDP and TCP. answer gets names in lower case without the dot
+// at the end, from several goroutines.
+func Start(address string, answer func(name string) Answer) (*Server, error) {
+	pc, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrListen, err)
+	}
+	// With port 0 the system chooses for UDP, and TCP gets the same.
+	ln, err := net.Listen("tcp", pc.LocalAddr().String())
+	if err != nil {
+		pc.Close()
+		return nil, fmt.Errorf("%w: %v", ErrListen, err)
+	}
+	s := &Server{answer: answer, asked: map[string]int{}}
+	s.udp = &dns.Server{PacketConn: pc, Handler: s}
+	s.tcp = &dns.Server{Listener: ln, Handler: s}
+	var ready sync.WaitGroup
+	for _, srv := range []*dns.Server{s.udp, s.tcp} {
+		ready.Add(1)
+		srv.NotifyStartedFunc = ready.Done
+		s.serving.Go(func() { _ = srv.ActivateAndServe() }) // it ends with an error when it is shut down
+	}
+	ready.Wait()
+	return s, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() string { return s.udp.PacketConn.LocalAddr().String() }
+
+// Asked is how many questions there were about a name.
+func (s *Server) Asked(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked[canonical(name)]
+}
+
+// Close ends the server and waits for it.
+func (s *Server) Close() error {
+	err := errors.Join(s.udp.Shutdown(), s.tcp.Shutdown())
+	s.serving.Wait()
+	return err
+}
+
+func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+// ServeDNS answers one question.
+func (s *Server) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
+	m := new(dns.Msg)
+	m.SetReply(q)
+	m.Authoritative, m.RecursionAvailable = true, true
+	if len(q.Question) != 1 || q.Opcode != dns.OpcodeQuery {
+		m.Rcode = dns.RcodeFormatError
+		_ = w.WriteMsg(m) // who asked has gone
+		return
+	}
+	question := q.Question[0]
+	name := canonical(question.Name)
+	s.mu.Lock()
+	s.asked[name]++
+	s.mu.Unlock()
+	a := s.answer(name)
+	if a.Code == Silence {
+		return
+	}
+	m.Rcode = rcodes[a.Code]
+	if a.Code == NoError {
+		m.Answer = records(question, a)
+	}
+	if _, ok := w.RemoteAddr().(*net.UDPAddr); ok {
+		m.Truncate(size(q))
+	}
+	_ = w.WriteMsg(m)
+}
+
+// size is how large an answer over UDP may be (RFC 6891).
+func size(q *dns.Msg) int {
+	if o := q.IsEdns0(); o != nil {
+		return max(dns.MinMsgSize, int(o.UDPSize()))
+	}
+	return dns.MinMsgSize
+}
+
+var rcodes = [...]int{NoError: dns.RcodeSuccess, NXDomain: dns.RcodeNameError, ServFail: dns.RcodeServerFailure, Refused: dns.RcodeRefused}
+
+func records(q dns.Question, a Answer) []dns.RR {
+	var rrs []dns.RR
+	for _, ip := range a.Addresses {
+		h := dns.RR_Header{Name: q.Name, Rrtype: q.Qtype, Class: dns.ClassINET, Ttl: uint32(a.TTL / time.Second)}
+		switch {
+		case q.Qtype == dns.TypeA && ip.Unmap().Is4():
+			rrs = append(rrs, &dns.A{Hdr: h, A: ip.Unmap().AsSlice()})
+		case q.Qtype == dns.TypeAAAA && ip.Is6() && !ip.Is4In6():
+			rrs = append(rrs, &dns.AAAA{Hdr: h, AAAA: ip.AsSlice()})
+		}
+	}
+	return rrs
+}

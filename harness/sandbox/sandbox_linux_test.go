@@ -1,0 +1,223 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const inside = "FAILDRILL_TEST_INSIDE"
+
+var (
+	east    = netip.MustParseAddrPort("203.0.113.7:80")
+	network = Network{netip.MustParsePrefix("100.127.0.0/16")}
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(inside) != "" {
+		if err := live(os.Getenv(inside)); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Print("ok")
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// enter runs a part of live in a sandbox.
+func enter(t *testing.T, part string) {
+	t.Helper()
+	if err := Check(); err != nil {
+		t.Skip(err)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), inside+"="+part)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(out), "ok") {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func TestAddresses(t *testing.T) { enter(t, "addresses") }
+func TestDrop(t *testing.T)      { enter(t, "drop") }
+func TestRedirect(t *testing.T)  { enter(t, "redirect") }
+func TestFiles(t *testing.T)     { enter(t, "files") }
+
+// Nothing of it is seen outside.
+func TestOutside(t *testing.T) {
+	before, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	enter(t, "files")
+	after, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(before) != string(after) {
+		t.Errorf("the mounts changed:\n%s\n%s", before, after)
+	}
+}
+
+func live(part string) error {
+	s, err := Enter(Options{Network: network, Nameserver: network.Outer()})
+	if err != nil {
+		return err
+	}
+	if part == "files" {
+		return files(s)
+	}
+	if err := s.AddAddress(east.Addr()); err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", east.String())
+	if err != nil {
+		return err
+	}
+	go greet(ln, "east")
+	c, err := s.AddClient()
+	if err != nil {
+		return err
+	}
+	switch part {
+	case "addresses":
+		d, err := s.AddClient()
+		return errors.Join(err, wants(c, east, "east"), wants(d, east, "east"), wants(c, netip.MustParseAddrPort("203.0.113.8:80"), "unreachable"))
+	case "drop":
+		other := netip.AddrPortFrom(east.Addr(), 81)
+		return errors.Join(
+			s.Drop([]netip.AddrPort{east}), wants(c, east, "timeout"), wants(c, other, "refused"),
+			s.Drop([]netip.AddrPort{other}), wants(c, east, "east"), wants(c, other, "timeout"),
+			s.Drop(nil), wants(c, other, "refused"))
+	case "redirect":
+		return redirect(c)
+	}
+	return errors.New("no such part")
+}
+
+func greet(ln net.Listener, text string) {
+	for {
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		fmt.Fprint(nc, text)
+		nc.Close()
+	}
+}
+
+// wants dials and says when something else comes of it.
+func wants(c *Client, to netip.AddrPort, want string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	got := ""
+	nc, err := c.Dial(ctx, "tcp", to.String())
+	var timeout net.Error
+	switch {
+	case err == nil:
+		b, _ := io.ReadAll(nc)
+		got = string(b)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		got = "refused"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		got = "unreachable"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		got = "timeout"
+	}
+	// An address that nobody has may be silent, too.
+	if got != want && !(want == "unreachable" && got == "timeout") {
+		return fmt.Errorf("%v: got %q (%v), want %q", to, got, err, want)
+	}
+	return nil
+}
+
+func redirect(c *Client) error {
+	err := c.Do(func() error {
+		ln, err := net.Listen("tcp", "127.0.0.1:15001")
+		if err == nil {
+			go greet(ln, "proxy")
+		}
+		return err
+	})
+	if err := errors.Join(err, c.Redirect(15001, 1337)); err != nil {
+		return err
+	}
+	marked := net.Dialer{Control: func(_, _ string, rc syscall.RawConn) (err error) {
+		e := rc.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_MARK, 1337) })
+		return errors.Join(e, err)
+	}}
+	var got []byte
+	err = c.Do(func() error {
+		nc, err := marked.Dial("tcp", east.String())
+		if err == nil {
+			got, err = io.ReadAll(nc)
+		}
+		return err
+	})
+	if string(got) != "east" {
+		err = errors.Join(err, fmt.Errorf("the proxy's own connection went to %q", got))
+	}
+	return errors.Join(err, wants(c, east, "proxy"), wants(c, netip.MustParseAddrPort("203.0.113.99:443"), "proxy"),
+		wants(c, netip.MustParseAddrPort("127.0.0.1:15001"), "proxy"), wants(c, netip.MustParseAddrPort("127.0.0.1:15002"), "refused"))
+}
+
+func files(s *Sandbox) error {
+	b, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil || !strings.Contains(string(b), network.Outer().String()) {
+		return fmt.Errorf("resolv.conf: %q, %v", b, err)
+	}
+	if err := os.WriteFile(s.Dir+"/file", nil, 0o600); err != nil {
+		return err
+	}
+	links, err := net.Interfaces()
+	if err != nil || len(links) == 0 {
+		return fmt.Errorf("links: %v, %v", links, err)
+	}
+	for _, l := range links {
+		if l.Flags&net.FlagUp != 0 && l.Name != "lo" {
+			return fmt.Errorf("the sandbox has the link %s", l.Name)
+		}
+	}
+	if out, err := exec.Command("/bin/ls", "/proc/1/exe").CombinedOutput(); err != nil {
+		return fmt.Errorf("/proc: %s", out)
+	}
+	return nil
+}
+
+func TestPlan(t *testing.T) {
+	n, err := Plan([]netip.Addr{netip.MustParseAddr("100.127.3.4"), netip.MustParseAddr("::ffff:198.19.0.1"), netip.MustParseAddr("2001:db8::1")})
+	if err != nil || n.Outer().String() != "100.126.0.1" {
+		t.Errorf("got %v, %v", n, err)
+	}
+	if _, err := Plan([]netip.Addr{
+		netip.MustParseAddr("100.127.3.4"), netip.MustParseAddr("198.19.0.1"), netip.MustParseAddr("100.126.0.9"), netip.MustParseAddr("10.255.0.1"),
+	}); err == nil {
+		t.Error("want an error when nothing is left")
+	}
+}
+
+func TestRemedy(t *testing.T) {
+	if os.Geteuid() == 0 {
+		if got := remedy(func(string) string { return "1" }); !strings.Contains(got, "CAP_SYS_ADMIN") {
+			t.Errorf("got %q", got)
+		}
+		return
+	}
+	got := remedy(func(name string) string { return map[string]string{"kernel.apparmor_restrict_unprivileged_userns": "1"}[name] })
+	if !strings.Contains(got, "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0") {
+		t.Errorf("got %q", got)
+	}
+}
