@@ -35,6 +35,14 @@ type Missing struct {
 	Why     string `json:"why"`
 }
 
+// RejectedError is a configuration that a control plane or a proxy refuses. No request was sent.
+type RejectedError struct {
+	By     string `json:"by"`     // istiod, Envoy
+	Reason string `json:"reason"` // in its own words
+}
+
+func (e *RejectedError) Error() string { return e.By + " refuses the configuration: " + e.Reason }
+
 // A Sink takes what a backend sees. Its methods may be called from several goroutines.
 type Sink interface {
 	Event(trace.Event)

@@ -43,6 +43,9 @@ func (t *Trace) happened(f func(Event) error) error {
 	if err := each(t.Steps, f); err != nil {
 		return err
 	}
+	if err := each(t.Configured, f); err != nil {
+		return err
+	}
 	if err := each(t.Changes, f); err != nil {
 		return err
 	}
@@ -133,7 +136,7 @@ func Read(r io.Reader) (*Trace, error) {
 		if len(bytes.TrimSpace(s.Bytes())) == 0 {
 			continue
 		}
-		e, err := parseLine(s.Bytes())
+		e, err := ParseLine(s.Bytes())
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
@@ -148,7 +151,8 @@ func Read(r io.Reader) (*Trace, error) {
 	return t, t.validate()
 }
 
-func parseLine(b []byte) (Event, error) {
+// ParseLine reads what AppendLine wrote.
+func ParseLine(b []byte) (Event, error) {
 	var l struct {
 		Kind  string          `json:"kind"`
 		Event json.RawMessage `json:"event"`
@@ -171,6 +175,8 @@ func parseLine(b []byte) (Event, error) {
 		return decode[Change](l.Event)
 	case "load":
 		return decode[Load](l.Event)
+	case "configured":
+		return decode[Configured](l.Event)
 	case "endpoints":
 		return decode[Endpoints](l.Event)
 	case "note":
@@ -211,6 +217,11 @@ func (t *Trace) validate() error {
 	for i, c := range t.Changes {
 		if !in(c.Host, nh, 0) || !in(c.Client, nc, 0) {
 			return fmt.Errorf("change %d: host %d or client %d is not in the run", i, c.Host, c.Client)
+		}
+	}
+	for i, c := range t.Configured {
+		if !in(c.Client, nc, 0) || c.Config < 0 {
+			return fmt.Errorf("configuration %d: client %d is not in the run, or configuration %d cannot be", i, c.Client, c.Config)
 		}
 	}
 	for i, s := range t.Steps {

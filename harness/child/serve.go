@@ -1,0 +1,103 @@
+package child
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// exitOrphan is the exit code of a child whose parent is gone.
+const exitOrphan = 137
+
+// Serve is the child's whole life: it reads the job, plays, and returns the exit
+// code. The context is done when the parent says so.
+func Serve(play func(ctx context.Context, job []byte, sink backend.Sink) error) int {
+	in, out := os.NewFile(jobFile, "job"), os.NewFile(eventsFile, "events")
+	s := bufio.NewScanner(in)
+	s.Buffer(make([]byte, 0, 1<<16), longestLine)
+	if !s.Scan() {
+		fmt.Fprintln(os.Stderr, "this program is started by faildrill")
+		return 2
+	}
+	job := append([]byte(nil), s.Bytes()...)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		for s.Scan() {
+			if s.Text() == wordCancel {
+				cancel()
+			}
+		}
+		os.Exit(exitOrphan)
+	}()
+	w := &sink{out: out}
+	err := play(ctx, job, w)
+	w.send(message{Result: resultOf(err)})
+	if w.failed() != nil {
+		fmt.Fprintln(os.Stderr, w.failed())
+		return 1
+	}
+	return 0
+}
+
+func resultOf(err error) *outcome {
+	if err == nil {
+		return &outcome{}
+	}
+	o := &outcome{Error: err.Error(), Canceled: errors.Is(err, context.Canceled)}
+	errors.As(err, &o.Rejected)
+	return o
+}
+
+// sink writes to the parent.
+type sink struct {
+	mu  sync.Mutex
+	out *os.File
+	err error
+}
+
+func (s *sink) Event(e trace.Event) {
+	b, err := trace.AppendLine(nil, e)
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.err = errors.Join(s.err, err)
+		return
+	}
+	s.send(message{Event: b})
+}
+
+func (s *sink) Evidence(name string, data []byte) {
+	s.send(message{Evidence: &evidence{Name: name, Data: data}})
+}
+
+// Undo does not wait until the entry is written down: what a child changes ends with it.
+func (s *sink) Undo(u backend.Undo) error {
+	s.send(message{Undo: &u})
+	return s.failed()
+}
+
+func (s *sink) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *sink) send(m message) {
+	b, err := json.Marshal(m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		_, err = s.out.Write(append(b, '\n'))
+	}
+	if err != nil && s.err == nil {
+		s.err = fmt.Errorf("telling what it sees: %w", err)
+	}
+}
