@@ -135,6 +135,19 @@ func TestImportLight(t *testing.T) {
 	}
 }
 
+// TestImportSmallCommand keeps the start of faildrill quick: what talks to a
+// real data plane is in a program of its own.
+func TestImportSmallCommand(t *testing.T) {
+	heavy := []string{"github.com/envoyproxy/go-control-plane", "google.golang.org/grpc", "github.com/miekg/dns", "github.com/vishvananda/netlink"}
+	for _, i := range closure(importsOf(t), "harness/cmd/faildrill") {
+		for _, h := range heavy {
+			if under(i, h) {
+				t.Errorf("faildrill links %s", i)
+			}
+		}
+	}
+}
+
 // TestImportPackageComments asks every package for a comment that says what it does.
 func TestImportPackageComments(t *testing.T) {
 	fset := token.NewFileSet()
