@@ -216,7 +216,9 @@ func TestRemedy(t *testing.T) {
 		}
 		return
 	}
-	got := remedy(func(name string) string { return map[string]string{"kernel.apparmor_restrict_unprivileged_userns": "1"}[name] })
+	got := remedy(func(name string) string {
+		return map[string]string{"kernel.apparmor_restrict_unprivileged_userns": "1"}[name]
+	})
 	if !strings.Contains(got, "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0") {
 		t.Errorf("got %q", got)
 	}

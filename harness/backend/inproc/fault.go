@@ -2,10 +2,8 @@ package inproc
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/faildrill/faildrill/harness/schedule"
-	"github.com/faildrill/faildrill/mockupstreams"
 )
 
 // fanOut lists the addresses of the upstream on which a fault has to be applied
@@ -27,44 +25,6 @@ func fanOut(f *schedule.Fault, u *schedule.Upstream) []int {
 	}
 	return ips
 }
-
-// mockFault is the fault as the fake upstream spells it; port is the loopback
-// port that it is limited to, or 0.
-func mockFault(f *schedule.Fault, name string, port int) mockupstreams.Fault {
-	m := mockupstreams.Fault{Name: name, Match: mockupstreams.Match{For: mockupstreams.Duration(f.For), Port: port}}
-	if f.Behaviour != schedule.Refuse {
-		m.First, m.Every, m.Path, m.Headers = f.First, f.EveryNth, f.Path, f.Headers
-		if f.Percentage > 0 && f.Percentage < 100 {
-			m.Percentage = &f.Percentage
-		}
-	}
-	switch f.Behaviour {
-	case schedule.Status:
-		m.Status = f.Status
-	case schedule.Delay:
-		// A scenario's jitter adds to the delay; a fake upstream's spreads to both sides.
-		m.Delay, m.Jitter = mockupstreams.Duration(f.Delay+f.Jitter/2), mockupstreams.Duration(f.Jitter/2)
-	case schedule.Refuse:
-		m.Refuse = true
-	case schedule.Reset:
-		m.Reset = true
-	case schedule.Hang:
-		m.Hang = f.Hang
-	case schedule.SlowBody:
-		m.SlowBody = mockupstreams.Duration(f.SlowBody)
-	case schedule.CloseAfter:
-		m.CloseAfter = f.CloseAfter
-	}
-	return m
-}
-
-// latencyFault is what makes healthy answers take their time.
-func latencyFault(u *schedule.Upstream) mockupstreams.Fault {
-	return mockupstreams.Fault{Name: "latency", Delay: mockupstreams.Duration(u.Latency)}
-}
-
-// shortLatency is about what loopback sockets take by themselves.
-const shortLatency = time.Millisecond
 
 // mockName is a name that a fake upstream accepts: the step's number keeps it
 // apart from others.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/mockupstreams"
 )
@@ -93,8 +94,8 @@ func (n *network) startUpstream(i int) error {
 		here[k].loopback = address
 		n.at[netip.AddrPortFrom(u.IPs[here[k].ip], uint16(here[k].port)).String()] = here[k]
 	}
-	if u.Latency.D() > shortLatency {
-		return srv.Apply(latencyFault(u))
+	if u.Latency.D() > live.ShortLatency {
+		return srv.Apply(live.MockLatency(u))
 	}
 	return nil
 }
@@ -148,7 +149,7 @@ func (n *network) apply(step int) error {
 		return nil
 	}
 	for _, ip := range fanOut(f, &n.s.Upstreams[f.Upstream]) {
-		if err := srv.Apply(mockFault(f, mockName(step, ip), n.portOf(f, ip))); err != nil {
+		if err := srv.Apply(live.MockFault(f, mockName(step, ip), n.portOf(f, ip))); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 	"github.com/faildrill/faildrill/harness/xds"
@@ -102,7 +103,7 @@ func TestFaultsOnPorts(t *testing.T) {
 }
 
 func TestJitterAddsToTheDelay(t *testing.T) {
-	m := mockFault(&schedule.Fault{Behaviour: schedule.Delay, Delay: trace.Sec(100 * time.Millisecond), Jitter: trace.Sec(20 * time.Millisecond)}, "f", 0)
+	m := live.MockFault(&schedule.Fault{Behaviour: schedule.Delay, Delay: trace.Sec(100 * time.Millisecond), Jitter: trace.Sec(20 * time.Millisecond)}, "f", 0)
 	if from, to := time.Duration(m.Delay-m.Jitter), time.Duration(m.Delay+m.Jitter); from != 100*time.Millisecond || to != 120*time.Millisecond {
 		t.Errorf("got %v to %v, want 100ms to 120ms", from, to)
 	}

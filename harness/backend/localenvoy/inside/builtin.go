@@ -1,0 +1,181 @@
+package inside
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+
+	"github.com/faildrill/faildrill/harness/envoyconfig"
+	"github.com/faildrill/faildrill/harness/observe"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// builtin is the prediction of the configuration as files that Envoy watches. The
+// clusters come at 0 s, so that their ticks count from there, as in the model.
+type builtin struct {
+	p *player
+
+	mu      sync.Mutex
+	version int
+	now     int // the configuration that the proxies have; -1: none
+}
+
+// firstPackedPort is the port of the first client of a packed play.
+const firstPackedPort = 10000
+
+// port is where the client's proxy listens for it.
+func (b *builtin) port(client int) uint16 {
+	if b.p.o.Packed {
+		return uint16(firstPackedPort + client)
+	}
+	return uint16(b.p.s.Clients[client].Load.Port)
+}
+
+func (b *builtin) target(client int) string {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), b.port(client)).String()
+}
+
+func (b *builtin) accessLog(client int) string {
+	return b.p.proxies[client].path(fmt.Sprintf("access-%d.log", client))
+}
+
+func (b *builtin) upstreamLog(client int) string {
+	return b.p.proxies[client].path(fmt.Sprintf("upstream-%d.log", client))
+}
+
+// routes is the name of a client's route configuration: each has its own, since
+// in a packed play many share a port of their services.
+func (b *builtin) routes(client int) string {
+	if b.p.o.Packed {
+		return "client-" + strconv.Itoa(client)
+	}
+	return strconv.Itoa(int(b.p.s.Clients[client].Load.Port))
+}
+
+// clientsOf are the clients of a proxy.
+func (b *builtin) clientsOf(x *proxy) []int {
+	var cs []int
+	for i, have := range b.p.proxies {
+		if have == x {
+			cs = append(cs, i)
+		}
+	}
+	return cs
+}
+
+func (b *builtin) start(ctx context.Context) error {
+	b.now = -1
+	for _, x := range b.p.distinct() {
+		var ls []*listenerv3.Listener
+		for _, c := range b.clientsOf(x) {
+			if err := b.writeRoutes(x, c, 0); err != nil {
+				return err
+			}
+			ls = append(ls, envoyconfig.Listener(envoyconfig.ListenerOptions{
+				Address: netip.MustParseAddrPort(b.target(c)), Routes: b.routes(c), Dir: x.xds(),
+				AccessLog:   envoyconfig.Log{Path: b.accessLog(c), Format: observe.AccessLog},
+				UpstreamLog: envoyconfig.Log{Path: b.upstreamLog(c), Format: observe.UpstreamLog},
+			}))
+		}
+		if err := b.writeClusters(x, -1); err != nil {
+			return err
+		}
+		if err := x.start(envoyconfig.BootstrapOptions{Files: &envoyconfig.Files{Dir: x.xds(), Listeners: ls}}); err != nil {
+			return err
+		}
+	}
+	for _, x := range b.p.distinct() {
+		if err := x.await(ctx, "took requests", x.live); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// xds is the folder of the files that Envoy watches.
+func (x *proxy) xds() string {
+	dir := x.path("xds")
+	_ = os.MkdirAll(dir, 0o755) // writing there says what is wrong
+	return dir
+}
+
+// begin gives the proxies the configuration of 0 s at that instant.
+func (b *builtin) begin(ctx context.Context, origin time.Time) error {
+	select {
+	case <-time.After(time.Until(origin)):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return b.configure(ctx, 0)
+}
+
+// configure changes the files, and returns when every proxy has taken them.
+func (b *builtin) configure(ctx context.Context, config int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	xs := b.p.distinct()
+	before, refused := make([]int64, len(xs)), make([]int64, len(xs))
+	var err error
+	for i, x := range xs {
+		if before[i], refused[i], _, err = x.updates(); err != nil {
+			return fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
+		}
+	}
+	b.version++
+	for i, x := range xs {
+		if err := b.writeClusters(x, config); err != nil {
+			return err
+		}
+		for _, c := range b.clientsOf(x) {
+			if b.now >= 0 && reflect.DeepEqual(b.p.s.Configs[b.now][c].VirtualHosts, b.p.s.Configs[config][c].VirtualHosts) {
+				continue
+			}
+			if b.now < 0 {
+				continue // it has had its routes from the start
+			}
+			if err := b.writeRoutes(x, c, config); err != nil {
+				return err
+			}
+			before[i]++ // one more to wait for
+		}
+	}
+	b.now = config
+	for i, x := range xs {
+		if err := x.taken(ctx, before[i], refused[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeClusters writes the clusters of all clients of a proxy; -1 is none at all.
+func (b *builtin) writeClusters(x *proxy, config int) error {
+	var cs []*clusterv3.Cluster
+	if config >= 0 {
+		for _, c := range b.clientsOf(x) {
+			cfg := &b.p.s.Configs[config][c]
+			for i := range cfg.Clusters {
+				if cfg.Clusters[i].Type != xds.OriginalDst {
+					cs = append(cs, envoyconfig.Inline(&cfg.Clusters[i]))
+				}
+			}
+		}
+	}
+	return envoyconfig.WriteCDS(x.xds(), strconv.Itoa(b.version), cs)
+}
+
+func (b *builtin) writeRoutes(x *proxy, client, config int) error {
+	r := envoyconfig.Routes(b.p.s.Configs[config][client].VirtualHosts, b.p.s.Clients[client].Load.Port)
+	r.Name = b.routes(client)
+	return envoyconfig.WriteRDS(x.xds(), strconv.Itoa(b.version), r)
+}
+
+func (*builtin) stop() {}

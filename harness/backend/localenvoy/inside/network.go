@@ -1,0 +1,266 @@
+package inside
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/dnsserver"
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/engine/dns"
+	"github.com/faildrill/faildrill/harness/live"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/mockupstreams"
+)
+
+// network is the fake upstreams at their real addresses, their names, and which
+// SYNs are lost.
+type network struct {
+	p         *player
+	upstreams []*mockupstreams.Server // nil: it serves nothing
+	dns       *dnsserver.Server
+
+	mu       sync.Mutex
+	names    engine.Names
+	answered map[int]bool // DNS faults that somebody met
+	holes    map[int][]netip.AddrPort
+	timers   []*time.Timer
+}
+
+func newNetwork(p *player) *network {
+	return &network{p: p, names: engine.NewNames(p.s), answered: map[int]bool{}, holes: map[int][]netip.AddrPort{}}
+}
+
+func (n *network) start() error {
+	s := n.p.s
+	for _, ip := range addressesOf(s) {
+		if err := n.p.box.AddAddress(ip); err != nil {
+			return err
+		}
+	}
+	for i := range s.Upstreams {
+		srv, err := startUpstream(&s.Upstreams[i], i, s.Seed)
+		if err != nil {
+			return fmt.Errorf("upstream %s: %w", s.Upstreams[i].Name, err)
+		}
+		n.upstreams = append(n.upstreams, srv)
+	}
+	var err error
+	n.dns, err = dnsserver.Start(netip.AddrPortFrom(n.p.box.Network.Outer(), 53).String(), n.answer)
+	return err
+}
+
+func startUpstream(u *schedule.Upstream, i int, seed uint64) (*mockupstreams.Server, error) {
+	var listen []string
+	for _, ip := range u.IPs {
+		for _, port := range u.Ports {
+			listen = append(listen, netip.AddrPortFrom(ip, uint16(port)).String())
+		}
+	}
+	if len(listen) == 0 {
+		return nil, nil
+	}
+	srv, err := mockupstreams.Start(mockupstreams.Config{
+		Name: fmt.Sprintf("upstream-%d", i), Listen: listen, Body: "healthy: " + u.Address + "\n", Seed: seed + uint64(i),
+	})
+	if err == nil && u.Latency.D() > live.ShortLatency {
+		err = srv.Apply(live.MockLatency(u))
+	}
+	return srv, err
+}
+
+func (n *network) stop() error {
+	n.mu.Lock()
+	timers := n.timers
+	n.mu.Unlock()
+	for _, t := range timers {
+		t.Stop()
+	}
+	var errs []error
+	for _, u := range n.upstreams {
+		if u != nil {
+			u.Close()
+		}
+	}
+	if n.dns != nil {
+		errs = append(errs, n.dns.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// answer is the scenario's DNS. The services' own hosts have an address, too: any
+// that is routed will do, since the proxy takes the connection.
+func (n *network) answer(name string) dnsserver.Answer {
+	now := n.p.since()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a, step := n.names.Answer(name, int64(now))
+	if step >= 0 {
+		n.answered[step] = true
+	}
+	if step < 0 && len(a.Addresses) == 0 && n.isService(name) {
+		a.Addresses = []netip.Addr{n.p.box.Network.Outer()}
+	}
+	return dnsserver.Answer{Code: codes[a.Code], Addresses: a.Addresses, TTL: a.TTL}
+}
+
+var codes = map[dns.Code]dnsserver.Code{
+	dns.NoError: dnsserver.NoError, dns.NXDomain: dnsserver.NXDomain, dns.ServFail: dnsserver.ServFail,
+	dns.Refused: dnsserver.Refused, dns.Timeout: dnsserver.Silence,
+}
+
+func (n *network) isService(name string) bool {
+	return slices.ContainsFunc(n.p.s.Clients, func(c schedule.Client) bool { return schedule.SameAddress(c.Load.Host, name) })
+}
+
+// step carries out a fault or a heal.
+func (n *network) step(step int) error {
+	st := &n.p.s.Steps[step]
+	begun := step
+	if st.Kind == schedule.KindHeal {
+		if begun = begunBy(n.p.s, step); begun < 0 {
+			return nil
+		}
+	}
+	f := n.p.s.Steps[begun].Fault
+	switch {
+	case f.IsDNS():
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.names.Step(step)
+		return nil
+	case f.Behaviour == schedule.Blackhole:
+		return n.blackhole(begun, st.Kind == schedule.KindFault)
+	}
+	srv := n.upstreams[f.Upstream]
+	if srv == nil {
+		return nil
+	}
+	if st.Kind == schedule.KindHeal {
+		return srv.Heal(mockName(begun))
+	}
+	if err := srv.Apply(live.MockFault(f, mockName(begun), int(f.Port))); err != nil {
+		return err
+	}
+	if f.Behaviour == schedule.Refuse {
+		n.noticed()
+	}
+	return nil
+}
+
+// noticed gives the proxies the moment that they need to see a connection end:
+// a request that is sent on it meanwhile would be lost.
+func (n *network) noticed() { time.Sleep(2 * time.Millisecond) }
+
+// blackhole begins or ends losing SYNs. A region that is gone answers nothing on
+// connections that are there, either: they end when it begins.
+func (n *network) blackhole(step int, begin bool) error {
+	f := n.p.s.Steps[step].Fault
+	srv := n.upstreams[f.Upstream]
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !begin {
+		return n.heal(step, srv)
+	}
+	n.holes[step] = n.addresses(f.Upstream, f.Port)
+	if err := n.drop(); err != nil {
+		return err
+	}
+	if srv != nil {
+		refuse := mockupstreams.Fault{Name: mockName(step), Refuse: true, Match: mockupstreams.Match{Port: int(f.Port)}}
+		if err := srv.Apply(refuse); err != nil {
+			return err
+		}
+	}
+	if f.For > 0 {
+		n.timers = append(n.timers, time.AfterFunc(f.For.D(), func() {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			_ = n.heal(step, srv) // what is still lost then, the witness of the next step sees
+		}))
+	}
+	n.noticed()
+	return nil
+}
+
+// heal listens again, then lets SYNs through. The caller holds the lock.
+func (n *network) heal(step int, srv *mockupstreams.Server) error {
+	if _, ok := n.holes[step]; !ok {
+		return nil
+	}
+	delete(n.holes, step)
+	if srv != nil {
+		if err := srv.Heal(mockName(step)); err != nil {
+			return err
+		}
+	}
+	return n.drop()
+}
+
+func (n *network) drop() error {
+	var all []netip.AddrPort
+	for _, h := range n.holes {
+		all = append(all, h...)
+	}
+	return n.p.box.Drop(all)
+}
+
+// addresses are those at which an upstream serves; port 0 is all ports.
+func (n *network) addresses(upstream int32, port uint32) []netip.AddrPort {
+	u := &n.p.s.Upstreams[upstream]
+	var as []netip.AddrPort
+	for _, ip := range u.IPs {
+		for _, have := range u.Ports {
+			if port == 0 || port == have {
+				as = append(as, netip.AddrPortFrom(ip, uint16(have)))
+			}
+		}
+	}
+	return as
+}
+
+// atWork reports whether the fault of a step is there.
+func (n *network) atWork(step int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f := n.p.s.Steps[step].Fault
+	if f.IsDNS() {
+		return n.names.AtWork(step)
+	}
+	if _, ok := n.holes[step]; ok {
+		return true
+	}
+	srv := n.upstreams[f.Upstream]
+	return srv != nil && slices.ContainsFunc(srv.Faults(), func(m mockupstreams.Fault) bool { return m.Name == mockName(step) })
+}
+
+// met is how many requests have met the fault of a step.
+func (n *network) met(step int) int {
+	if srv := n.upstreams[n.p.s.Steps[step].Fault.Upstream]; srv != nil {
+		return srv.Counts().ByFault[mockName(step)]
+	}
+	return 0
+}
+
+// wasAsked reports whether somebody got the answer that a DNS fault gives.
+func (n *network) wasAsked(step int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.answered[step]
+}
+
+// mockName is a name that a fake upstream accepts.
+func mockName(step int) string { return fmt.Sprintf("step-%d", step) }
+
+// begunBy is the step that began the fault which this step heals, or -1.
+func begunBy(s *schedule.Schedule, step int) int {
+	for i := step - 1; i >= 0; i-- {
+		if f := s.Steps[i].Fault; f != nil && f.Name == s.Steps[step].Heal {
+			return i
+		}
+	}
+	return -1
+}

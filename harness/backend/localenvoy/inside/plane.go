@@ -1,0 +1,42 @@
+package inside
+
+import (
+	"context"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/backend"
+)
+
+// controlPlane gives the proxies their configuration.
+type controlPlane interface {
+	// start starts what the proxies ask, and then the proxies.
+	start(context.Context) error
+	// begin is called when the clock was set: 0 s is at the origin.
+	begin(ctx context.Context, origin time.Time) error
+	// configure hands over a configuration of the schedule.
+	configure(ctx context.Context, config int) error
+	// target is the address a client connects to, and the logs of its requests.
+	target(client int) string
+	accessLog(client int) string
+	upstreamLog(client int) string // "": there is none
+	stop()
+}
+
+// taken waits until a proxy has taken more updates than before, and no cluster
+// warms; what it refuses is an error.
+func (x *proxy) taken(ctx context.Context, before, refused int64) error {
+	err := x.await(ctx, "had taken its configuration", func() (bool, error) {
+		now, no, warming, err := x.updates()
+		if err != nil {
+			return false, nil // it starts, or is busy
+		}
+		if no > refused {
+			return false, &backend.RejectedError{By: "Envoy", Reason: x.reason()}
+		}
+		return now > before && !warming, nil
+	})
+	if err != nil {
+		return err
+	}
+	return x.dump()
+}

@@ -1,0 +1,136 @@
+package inside
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/backend/localenvoy"
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/live"
+	"github.com/faildrill/faildrill/harness/observe"
+	"github.com/faildrill/faildrill/harness/sandbox"
+	"github.com/faildrill/faildrill/harness/schedule"
+)
+
+// Play is the play of package child.
+func Play(ctx context.Context, job []byte, sink backend.Sink) error {
+	var j localenvoy.Job
+	if err := json.Unmarshal(job, &j); err != nil {
+		return fmt.Errorf("reading the job: %w", err)
+	}
+	n, err := sandbox.Plan(addressesOf(j.Schedule))
+	if err != nil {
+		return err
+	}
+	box, err := sandbox.Enter(sandbox.Options{Network: n, Nameserver: n.Outer()})
+	if err != nil {
+		return sandbox.Explain(err)
+	}
+	p := newPlayer(&j, box, sink)
+	_, err = live.Play(ctx, j.Schedule, p, p.held)
+	return err
+}
+
+// addressesOf are the addresses that the schedule uses.
+func addressesOf(s *schedule.Schedule) []netip.Addr {
+	var ips []netip.Addr
+	for i := range s.Upstreams {
+		ips = append(ips, s.Upstreams[i].IPs...)
+	}
+	for _, cs := range s.Configs {
+		for i := range cs {
+			for j := range cs[i].Clusters {
+				for _, h := range engine.HostsOf(&cs[i].Clusters[j], s) {
+					if a, err := netip.ParseAddrPort(h.Address); err == nil {
+						ips = append(ips, a.Addr())
+					}
+				}
+			}
+		}
+	}
+	return ips
+}
+
+// player plays one schedule once.
+type player struct {
+	s       *schedule.Schedule
+	o       localenvoy.Options
+	box     *sandbox.Sandbox
+	sink    backend.Sink // of the parent
+	held    *held        // in front of it
+	hosts   *observe.Hosts
+	net     *network
+	plane   controlPlane
+	proxies []*proxy // by client; of a packed play all the same
+
+	begun        chan struct{} // closed when the proxies have what they have at 0 s
+	watching     sync.WaitGroup
+	stopWatching context.CancelFunc
+
+	mu      sync.Mutex // guards what follows
+	origin  time.Time
+	refused error // why the proxies have nothing at 0 s
+	pushes  map[int][]push
+	closing []func() // connections of the load
+}
+
+func newPlayer(j *localenvoy.Job, box *sandbox.Sandbox, sink backend.Sink) *player {
+	p := &player{s: j.Schedule, o: j.Options, box: box, sink: sink, hosts: observe.NewHosts(j.Schedule), begun: make(chan struct{}), pushes: map[int][]push{}}
+	p.held = &held{Sink: sink}
+	p.net = newNetwork(p)
+	if p.o.ControlPlane == localenvoy.Builtin {
+		p.plane = &builtin{p: p}
+	} else {
+		p.plane = &fromIstiod{p: p}
+	}
+	return p
+}
+
+// Name is the backend's.
+func (p *player) Name() string { return localenvoy.Backend{}.Name() }
+
+// since is the offset from 0 s; 0 before the drill has begun.
+func (p *player) since() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.origin.IsZero() {
+		return 0
+	}
+	return max(0, time.Since(p.origin))
+}
+
+// path is a file of the play.
+func (p *player) path(parts ...string) string {
+	return filepath.Join(append([]string{p.box.Dir}, parts...)...)
+}
+
+// keep hands a file over as evidence, its end if it is long.
+func (p *player) keep(name, path string) {
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) == 0 {
+		return // never written
+	}
+	const most = 4 << 20
+	if over := len(b) - most; over > 0 {
+		b = b[over:]
+	}
+	p.sink.Evidence(name, b)
+}
+
+// clientFile makes a file name of a client's.
+func clientFile(client, name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '/' || r == '\\' {
+			return '-'
+		}
+		return r
+	}, client) + "-" + name
+}

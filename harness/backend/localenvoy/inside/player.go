@@ -1,0 +1,255 @@
+package inside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/envoyconfig"
+	"github.com/faildrill/faildrill/harness/live"
+	"github.com/faildrill/faildrill/harness/observe"
+	"github.com/faildrill/faildrill/harness/probe"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// distinct are the proxies, each once.
+func (p *player) distinct() []*proxy {
+	var xs []*proxy
+	for _, x := range p.proxies {
+		if !slices.Contains(xs, x) {
+			xs = append(xs, x)
+		}
+	}
+	return xs
+}
+
+// Start builds everything; then a request could be sent.
+func (p *player) Start(ctx context.Context) error {
+	if err := p.net.start(); err != nil {
+		return err
+	}
+	for i := range p.s.Clients {
+		if i > 0 && p.o.Packed {
+			p.proxies = append(p.proxies, p.proxies[0])
+			continue
+		}
+		x, err := p.newProxy(i)
+		if err != nil {
+			return err
+		}
+		p.proxies = append(p.proxies, x)
+	}
+	if err := p.plane.start(ctx); err != nil {
+		return err
+	}
+	for _, x := range p.distinct() {
+		if err := p.evidence(x, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Begin sets the clock going.
+func (p *player) Begin(origin time.Time) {
+	p.mu.Lock()
+	p.origin = origin
+	p.mu.Unlock()
+	for _, h := range p.hosts.Rows {
+		p.sink.Event(h)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p.stopWatching = stop
+	p.watching.Go(func() {
+		err := p.plane.begin(ctx, origin)
+		p.mu.Lock()
+		p.refused = err
+		p.mu.Unlock()
+		close(p.begun)
+	})
+	for _, x := range p.distinct() {
+		p.watching.Go(func() { x.watch(ctx, pollCounters, p.plane.upstreamLog(x.client) == "") })
+	}
+}
+
+// pollCounters is how often the counters are read.
+const pollCounters = 100 * time.Millisecond
+
+// Do sends the requests of a client from its own network, to its proxy.
+func (p *player) Do(client int) probe.Do {
+	x, to := p.proxies[client], p.plane.target(client)
+	do, closeIdle := live.HTTP(&p.s.Clients[client].Load, func(ctx context.Context, network, _ string) (net.Conn, error) {
+		select {
+		case <-p.begun:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		return x.net.Dial(ctx, network, to)
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closing = append(p.closing, closeIdle)
+	return do
+}
+
+// Complete does nothing: what the proxies did with a request is known at the end.
+func (*player) Complete(*trace.Request) {}
+
+// Step carries out a step.
+func (p *player) Step(ctx context.Context, step int) error {
+	if err := p.began(ctx); err != nil {
+		return err
+	}
+	st := &p.s.Steps[step]
+	if st.Kind != schedule.KindConfig {
+		return p.net.step(step)
+	}
+	pushes := make([]push, 0, len(p.proxies))
+	for _, x := range p.distinct() {
+		taken, refused, _, err := x.updates()
+		if err != nil {
+			return fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
+		}
+		pushes = append(pushes, push{x, taken, refused})
+	}
+	p.mu.Lock()
+	p.pushes[step] = pushes
+	p.mu.Unlock()
+	return p.plane.configure(ctx, st.Config)
+}
+
+// push is what a proxy had taken and refused before a configuration was handed over.
+type push struct {
+	x              *proxy
+	taken, refused int64
+}
+
+// began waits until the proxies have what they have at 0 s.
+func (p *player) began(ctx context.Context) error {
+	select {
+	case <-p.begun:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.refused
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Observe is the endpoint table of all proxies.
+func (p *player) Observe(ctx context.Context) ([]trace.Row, error) {
+	if err := p.began(ctx); err != nil {
+		return nil, err
+	}
+	var rows []trace.Row
+	for _, x := range p.distinct() {
+		b, err := x.get("/clusters?format=json")
+		if err != nil {
+			return nil, fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
+		}
+		more, err := p.rows(x, b)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
+// flush is how long Envoy may keep a line of a log, twice.
+const flush = 100 * time.Millisecond
+
+// Stop ends everything, and tells what the proxies wrote down.
+func (p *player) Stop(context.Context) error {
+	if p.stopWatching != nil {
+		time.Sleep(flush) // what is on its way to a log is the drill's, too
+		p.stopWatching()
+		p.watching.Wait()
+	}
+	p.mu.Lock()
+	closing := p.closing
+	p.mu.Unlock()
+	for _, f := range closing {
+		f()
+	}
+	for _, x := range p.distinct() {
+		if x.exited != nil {
+			p.last(x)
+		}
+	}
+	for _, x := range p.distinct() {
+		x.stop()
+	}
+	p.plane.stop()
+	if p.o.ControlPlane != "builtin" {
+		p.keep("istiod.log", p.path("istiod", "istiod.log"))
+	}
+	return errors.Join(p.tell(), p.net.stop())
+}
+
+// evidence keeps a proxy's configuration, and what was predicted of it.
+func (p *player) evidence(x *proxy, config int) error {
+	predicted, err := envoyconfig.Predicted(&p.s.Configs[config][x.client])
+	if err != nil {
+		return err
+	}
+	p.sink.Evidence(clientFile(x.name, fmt.Sprintf("predicted-%d.json", config)), predicted)
+	return nil
+}
+
+// last keeps what a proxy says at the end.
+func (p *player) last(x *proxy) {
+	if err := x.dump(); err != nil {
+		p.sink.Event(trace.Note{At: trace.Sec(p.since()), Text: fmt.Sprintf("the Envoy of %s did not answer at the end: %v", x.name, err)})
+		return
+	}
+	for name, path := range map[string]string{
+		"config_dump.json": "/config_dump?include_eds", "clusters.txt": "/clusters", "stats.txt": "/stats?usedonly",
+	} {
+		if b, err := x.get(path); err == nil {
+			p.sink.Evidence(clientFile(x.name, name), b)
+		}
+	}
+}
+
+// tell merges what the clients and the proxies saw, and hands it on.
+func (p *player) tell() error {
+	p.mu.Lock()
+	origin := p.origin
+	p.mu.Unlock()
+	if origin.IsZero() {
+		return nil // nothing was sent
+	}
+	in := observe.Input{Schedule: p.s, Hosts: p.hosts, Origin: origin}
+	var errs []error
+	for i, x := range p.proxies {
+		left, err := x.left(p.plane.accessLog(i), p.plane.upstreamLog(i))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("reading the logs of %s: %w", x.name, err))
+		}
+		in.Clients = append(in.Clients, left)
+	}
+	p.held.mu.Lock()
+	in.Requests, in.Steps = p.held.requests, p.held.steps
+	p.held.mu.Unlock()
+	out := observe.Merge(in)
+	out.Hosts = nil // told at the beginning
+	for _, e := range out.Events() {
+		p.sink.Event(e)
+	}
+	for _, x := range p.distinct() {
+		p.keep(clientFile(x.name, "envoy.log"), x.path("envoy.log"))
+		p.keep(clientFile(x.name, "outlier.log"), x.path("outlier.log"))
+		if !p.o.Packed {
+			p.keep(clientFile(x.name, "access.log"), p.plane.accessLog(x.client))
+			if u := p.plane.upstreamLog(x.client); u != "" {
+				p.keep(clientFile(x.name, "upstream.log"), u)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,161 @@
+// Package localenvoy is the backend that rehearses a drill on unmodified Envoy,
+// one for each client, with its configuration by unmodified istiod or built in.
+//
+//	b, err := localenvoy.New(localenvoy.Options{ControlPlane: localenvoy.Istiod, Envoy: envoy, Istiod: istiod})
+//	if m := b.Missing(s); len(m) > 0 { ... }     // what it cannot play, and why
+//	err = b.Play(ctx, s, &sink)
+//
+// Play starts the program faildrill-live as the first process of namespaces of its
+// own (package sandbox): the endpoints' real addresses are there, the real
+// names answer, nothing reaches the outside, and nothing is left when it ends,
+// however it ends. What runs inside is in the package inside, which `faildrill`
+// itself does not link.
+package localenvoy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/child"
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/sandbox"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// ControlPlane is where the proxies get their configuration from.
+type ControlPlane string
+
+// The control planes.
+const (
+	// Istiod is unmodified istiod, with the user's YAML for its configuration.
+	Istiod ControlPlane = "istiod"
+	// Builtin is the prediction of the configuration, written as Envoy's messages:
+	// all that the prediction has and nothing else.
+	Builtin ControlPlane = "builtin"
+)
+
+// Program is a program of a known release.
+type Program struct {
+	Path    string `json:"path"`
+	Version string `json:"version"` // as it says itself: 1.40.0
+}
+
+// Options say what plays. They are part of the job that the program inside gets.
+type Options struct {
+	ControlPlane ControlPlane `json:"controlPlane"`
+	Envoy        Program      `json:"envoy"`
+	Istiod       Program      `json:"istiod"` // for ControlPlane Istiod
+	// Packed puts all clients on one Envoy, each with a port of its own: for many
+	// small drills at once. Their clusters must have different names. Built in only.
+	Packed bool `json:"packed,omitempty"`
+}
+
+// Job is what the program inside is told.
+type Job struct {
+	Schedule *schedule.Schedule `json:"schedule"`
+	Options  Options            `json:"options"`
+}
+
+// Backend plays schedules on Envoy. Any number of plays may run at once.
+type Backend struct {
+	options Options
+	program string // faildrill-live
+}
+
+var _ backend.Backend = Backend{}
+
+// ErrProgram says that faildrill-live is not to be found.
+var ErrProgram = errors.New("the program faildrill-live is missing")
+
+// New finds the program that runs inside.
+func New(o Options) (Backend, error) {
+	program, err := Live()
+	return Backend{options: o, program: program}, err
+}
+
+// ProgramVariable names the program faildrill-live when it is not beside the executable.
+const ProgramVariable = "FAILDRILL_LIVE"
+
+// Live finds the program faildrill-live: $FAILDRILL_LIVE, beside this executable, or in PATH.
+func Live() (string, error) {
+	if p := os.Getenv(ProgramVariable); p != "" {
+		if _, err := os.Stat(p); err != nil {
+			return "", fmt.Errorf("%w: $%s is %s: %v", ErrProgram, ProgramVariable, p, err)
+		}
+		return filepath.Abs(p)
+	}
+	own, err := os.Executable()
+	if err == nil {
+		beside := filepath.Join(filepath.Dir(own), "faildrill-live")
+		if fi, err := os.Stat(beside); err == nil && fi.Mode().IsRegular() {
+			return beside, nil
+		}
+	}
+	p, err := exec.LookPath("faildrill-live")
+	if err != nil {
+		return "", fmt.Errorf("%w: it is neither beside %s nor in PATH; build both: make build, or go install github.com/faildrill/faildrill/harness/cmd/...@latest", ErrProgram, own)
+	}
+	return filepath.Abs(p)
+}
+
+// Name is envoy.
+func (Backend) Name() string { return "envoy" }
+
+// Play plays the schedule in namespaces of its own.
+func (b Backend) Play(ctx context.Context, s *schedule.Schedule, sink backend.Sink) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := child.Run(ctx, sandbox.Command(b.program), Job{Schedule: s, Options: b.options}, sink)
+	if errors.Is(err, child.ErrStart) {
+		return sandbox.Explain(err)
+	}
+	return err
+}
+
+// Missing lists what the schedule needs and this backend lacks, as far as a
+// request of the schedule can meet it.
+func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
+	var ms []backend.Missing
+	add := func(feature, why string, args ...any) {
+		ms = append(ms, backend.Missing{Feature: feature, Why: fmt.Sprintf(why, args...)})
+	}
+	if minor(s.Profile.Envoy) != minor(b.options.Envoy.Version) {
+		add("Envoy "+s.Profile.Envoy, "the drill follows its rules, and the Envoy here is %s", b.options.Envoy.Version)
+	}
+	if b.options.ControlPlane == Istiod {
+		if minor(s.Profile.Istio) != minor(b.options.Istiod.Version) {
+			add("Istio "+s.Profile.Istio, "the drill follows its rules, and the istiod here is %s", b.options.Istiod.Version)
+		}
+		if s.Scale != 1 {
+			add("scaled configuration", "istiod reads the durations of the YAML as they are; play it built in, or at scale 1")
+		}
+	}
+	for i := range s.Clients {
+		l := &s.Clients[i].Load
+		if strings.HasPrefix(l.URL, "https:") {
+			add("https clients", "%s would speak TLS through its proxy", s.Clients[i].Name)
+		}
+		for _, cs := range s.Configs {
+			if r := engine.Route(&cs[i], l.Host, l.Port, l.Path); r != nil {
+				if c := cs[i].Cluster(r.Cluster); c != nil && c.Type == xds.OriginalDst {
+					add("resolution NONE", "%s sends requests where the client meant to", c.Name)
+				}
+			}
+		}
+	}
+	return ms
+}
+
+// minor is the release without its patch: 1.40 of 1.40.0.
+func minor(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}

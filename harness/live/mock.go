@@ -1,0 +1,46 @@
+package live
+
+import (
+	"time"
+
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/mockupstreams"
+)
+
+// MockFault is a fault as a fake upstream spells it; port is the port of its own
+// that the fault is limited to, or 0.
+func MockFault(f *schedule.Fault, name string, port int) mockupstreams.Fault {
+	m := mockupstreams.Fault{Name: name, Match: mockupstreams.Match{For: mockupstreams.Duration(f.For), Port: port}}
+	if f.Behaviour != schedule.Refuse {
+		m.First, m.Every, m.Path, m.Headers = f.First, f.EveryNth, f.Path, f.Headers
+		if f.Percentage > 0 && f.Percentage < 100 {
+			m.Percentage = &f.Percentage
+		}
+	}
+	switch f.Behaviour {
+	case schedule.Status:
+		m.Status = f.Status
+	case schedule.Delay:
+		// A scenario's jitter adds to the delay; a fake upstream's spreads to both sides.
+		m.Delay, m.Jitter = mockupstreams.Duration(f.Delay+f.Jitter/2), mockupstreams.Duration(f.Jitter/2)
+	case schedule.Refuse:
+		m.Refuse = true
+	case schedule.Reset:
+		m.Reset = true
+	case schedule.Hang:
+		m.Hang = f.Hang
+	case schedule.SlowBody:
+		m.SlowBody = mockupstreams.Duration(f.SlowBody)
+	case schedule.CloseAfter:
+		m.CloseAfter = f.CloseAfter
+	}
+	return m
+}
+
+// MockLatency is what makes healthy answers take their time.
+func MockLatency(u *schedule.Upstream) mockupstreams.Fault {
+	return mockupstreams.Fault{Name: "latency", Delay: mockupstreams.Duration(u.Latency)}
+}
+
+// ShortLatency is about what loopback sockets take by themselves.
+const ShortLatency = time.Millisecond
