@@ -25,7 +25,9 @@ import (
 type Options struct {
 	Binary string // path of pilot-discovery
 	Dir    string // folder of its files and its log; it is made
-	Host   string // address that everything listens on; "" is 127.0.0.1
+	// Host is the address that xDS is served on; "" is 127.0.0.1. /debug answers
+	// without credentials on 127.0.0.1 only.
+	Host string
 	// HTTPPort serves /ready and /debug, GRPCPort xDS; 0 is a free one.
 	HTTPPort, GRPCPort int
 	// MeshConfig lies over DefaultMeshConfig, key by key at the top level.
@@ -141,15 +143,18 @@ func start(ctx context.Context, o Options) (_ *Istiod, err error) {
 }
 
 func (o *Options) choosePorts() error {
-	for _, port := range []*int{&o.HTTPPort, &o.GRPCPort} {
-		if *port != 0 {
+	for _, p := range []struct {
+		host   string
+		number *int
+	}{{defaultHost, &o.HTTPPort}, {o.Host, &o.GRPCPort}} {
+		if *p.number != 0 {
 			continue
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort(o.Host, "0"))
+		l, err := net.Listen("tcp", net.JoinHostPort(p.host, "0"))
 		if err != nil {
 			return err
 		}
-		*port = l.Addr().(*net.TCPAddr).Port
+		*p.number = l.Addr().(*net.TCPAddr).Port
 		defer l.Close() // both are held, so that they differ
 	}
 	return nil
@@ -200,7 +205,7 @@ func (i *Istiod) arguments() []string {
 
 // HTTPAddr is where /ready and /debug are served, host:port.
 func (i *Istiod) HTTPAddr() string {
-	return net.JoinHostPort(i.opts.Host, strconv.Itoa(i.opts.HTTPPort))
+	return net.JoinHostPort(defaultHost, strconv.Itoa(i.opts.HTTPPort))
 }
 
 // GRPCAddr is where xDS is served in plain text, host:port.

@@ -14,9 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/faildrill/faildrill/harness"
-	"github.com/faildrill/faildrill/harness/backend"
-	"github.com/faildrill/faildrill/harness/backend/inproc"
-	"github.com/faildrill/faildrill/harness/backend/model"
+	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -26,18 +24,14 @@ import (
 // runFlags are what only run has.
 type runFlags struct {
 	inputFlags
-	on       string
-	parallel int
-	scale    float64
-	dir      string
-	junit    string
-	fix      bool
-}
-
-// backends are the backends by the name after --on.
-var backends = map[string]func() backend.Backend{
-	"model":  func() backend.Backend { return model.Backend{} },
-	"inproc": func() backend.Backend { return inproc.New() },
+	on           string
+	controlPlane string
+	envoy        string
+	parallel     int
+	scale        float64
+	dir          string
+	junit        string
+	fix          bool
 }
 
 func (a *app) run() *cobra.Command {
@@ -52,7 +46,9 @@ func (a *app) run() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.play(cmd.Context(), args, &f) },
 	}
 	f.register(c)
-	c.Flags().StringVar(&f.on, "on", "inproc", "backend: model or inproc")
+	c.Flags().StringVar(&f.on, "on", "inproc", "backend: model, inproc or envoy")
+	c.Flags().StringVar(&f.controlPlane, "control-plane", string(localenvoy.Istiod), "where Envoy's configuration comes from: istiod, or builtin for the prediction of it")
+	c.Flags().StringVar(&f.envoy, "envoy", "", "releases of Envoy to play on, as 1.36,1.40 (default: the drill's own, else the newest in the cache)")
 	c.Flags().IntVarP(&f.parallel, "parallel", "j", 16, "drills side by side")
 	c.Flags().Float64Var(&f.scale, "scale", 1, "play so many times as fast, if the model shows that the story stays the same")
 	c.Flags().StringVar(&f.dir, "dir", "", "folder for the runs, one folder a drill (default .faildrill/runs/TIME-NAME)")
@@ -62,8 +58,11 @@ func (a *app) run() *cobra.Command {
 }
 
 func (f *runFlags) check() error {
-	if _, ok := backends[f.on]; !ok {
-		return usageError{fmt.Errorf("unknown backend %q; expected one of %v", f.on, sortedKeys(backends))}
+	if !slices.Contains(backends, f.on) {
+		return usageError{fmt.Errorf("unknown backend %q; expected one of %v", f.on, backends)}
+	}
+	if c := localenvoy.ControlPlane(f.controlPlane); c != localenvoy.Istiod && c != localenvoy.Builtin {
+		return usageError{fmt.Errorf("unknown control plane %q; expected %s or %s", f.controlPlane, localenvoy.Istiod, localenvoy.Builtin)}
 	}
 	if f.parallel < 1 || f.parallel > 1000 {
 		return usageError{fmt.Errorf("-j %d; expected 1 to 1000", f.parallel)}
@@ -87,6 +86,10 @@ func (a *app) play(ctx context.Context, args []string, f *runFlags) error {
 			return err
 		}
 	}
+	parts, err := f.cast(drills)
+	if err != nil {
+		return err
+	}
 	root := f.dir
 	if root == "" {
 		root = harness.DefaultRoot(time.Now(), drills[0].Name)
@@ -98,7 +101,7 @@ func (a *app) play(ctx context.Context, args []string, f *runFlags) error {
 	if err := harness.NewRoot(root); err != nil {
 		return err
 	}
-	played, err := a.playAll(ctx, drills, root, f)
+	played, err := a.playAll(ctx, parts, root, f)
 	if err != nil {
 		return err
 	}
@@ -143,26 +146,26 @@ func (a *app) repaired(drills []*schedule.Drill) ([]*schedule.Drill, error) {
 }
 
 // playAll plays the drills side by side and keeps their order.
-func (a *app) playAll(ctx context.Context, drills []*schedule.Drill, root string, f *runFlags) ([]harness.Played, error) {
-	folders := make([]*harness.Folder, len(drills))
-	for i, name := range folderNames(drills) {
+func (a *app) playAll(ctx context.Context, parts []part, root string, f *runFlags) ([]harness.Played, error) {
+	folders := make([]*harness.Folder, len(parts))
+	for i := range parts {
 		var err error
-		if folders[i], err = harness.NewFolder(root, name); err != nil {
+		if folders[i], err = harness.NewFolder(root, parts[i].folder); err != nil {
 			return nil, err
 		}
 	}
-	p := newProgress(a.err, len(drills))
+	p := newProgress(a.err, len(parts))
 	defer p.stop()
-	played := make([]harness.Played, len(drills))
+	played := make([]harness.Played, len(parts))
 	slots := make(chan struct{}, f.parallel)
 	var wg sync.WaitGroup
-	for i, d := range drills {
+	for i, x := range parts {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			p.begin(d.Name)
-			played[i] = harness.Run(ctx, d, backends[f.on](), harness.RunOptions{Scale: f.scale, Folder: folders[i], Progress: p.event})
-			p.done(d.Name, string(played[i].Verdict))
+			p.begin(x.drill.Name)
+			played[i] = harness.Run(ctx, x.drill, x.backend, harness.RunOptions{Scale: f.scale, Folder: folders[i], Progress: p.event})
+			p.done(x.drill.Name, string(played[i].Verdict))
 		})
 	}
 	wg.Wait()

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/backend/inproc"
+	"github.com/faildrill/faildrill/harness/backend/localenvoy"
+	"github.com/faildrill/faildrill/harness/backend/model"
+	"github.com/faildrill/faildrill/harness/binaries"
+	"github.com/faildrill/faildrill/harness/schedule"
+)
+
+// part is a drill with the backend that plays it.
+type part struct {
+	drill   *schedule.Drill
+	backend backend.Backend
+	folder  string // its name
+}
+
+// backends are the words after --on.
+var backends = []string{"model", "inproc", "envoy"}
+
+// cast gives every drill its backend. With several Envoys named each drill is
+// played on each of them.
+func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
+	var parts []part
+	switch f.on {
+	case "model", "inproc":
+		var b backend.Backend = model.Backend{}
+		if f.on == "inproc" {
+			b = inproc.New()
+		}
+		for i, name := range folderNames(drills) {
+			parts = append(parts, part{drills[i], b, name})
+		}
+		return parts, nil
+	}
+	casts, err := f.casts()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range casts {
+		for i, name := range folderNames(drills) {
+			p, err := partOn(c, drills[i])
+			if err != nil {
+				return nil, err
+			}
+			if p.folder = name; len(casts) > 1 {
+				p.folder = name + "-envoy-" + c.Envoys[0].Version
+			}
+			parts = append(parts, p)
+		}
+	}
+	return parts, nil
+}
+
+// partOn is a drill as a cast plays it.
+func partOn(c localenvoy.Cast, d *schedule.Drill) (part, error) {
+	o, profile, err := c.For(d.Profile)
+	if err != nil {
+		return part{}, environmentError{err}
+	}
+	own := *d
+	own.Profile = profile
+	b, err := localenvoy.New(o)
+	if err != nil {
+		return part{}, environmentError{err}
+	}
+	return part{drill: &own, backend: b}, nil
+}
+
+// casts are the programs that play: all Envoys there are, or one cast for each
+// that is named.
+func (f *runFlags) casts() ([]localenvoy.Cast, error) {
+	c := localenvoy.Cast{ControlPlane: localenvoy.ControlPlane(f.controlPlane)}
+	if c.ControlPlane == localenvoy.Istiod {
+		b, err := binaries.Istiod()
+		if err != nil {
+			return nil, environmentError{fmt.Errorf("%w; or play without it: --control-plane builtin", err)}
+		}
+		c.Istiod = localenvoy.Program{Path: b.Path, Version: b.Version}
+	}
+	if f.envoy == "" {
+		c.Envoys = installed()
+		if len(c.Envoys) == 0 {
+			return nil, environmentError{errors.New("found no Envoy; faildrill fetch envoy@1.40 gets one")}
+		}
+		return []localenvoy.Cast{c}, nil
+	}
+	var casts []localenvoy.Cast
+	for _, v := range strings.Split(f.envoy, ",") {
+		b, err := binaries.Envoy(strings.TrimSpace(v))
+		var unknown *binaries.UnknownVersionError
+		if errors.As(err, &unknown) {
+			return nil, usageError{fmt.Errorf("--envoy: %w", err)}
+		}
+		if err != nil {
+			return nil, environmentError{err}
+		}
+		named := c
+		named.Envoys = []localenvoy.Program{{Path: b.Path, Version: b.Version}}
+		casts = append(casts, named)
+	}
+	return casts, nil
+}
+
+// installed are the Envoys in the cache, newest first.
+func installed() []localenvoy.Program {
+	var ps []localenvoy.Program
+	for _, v := range slices.Backward(binaries.Known()) {
+		if b, err := binaries.Envoy(v); err == nil {
+			ps = append(ps, localenvoy.Program{Path: b.Path, Version: b.Version})
+		}
+	}
+	return ps
+}
