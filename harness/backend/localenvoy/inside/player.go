@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"time"
@@ -239,6 +240,18 @@ func (p *player) tell() error {
 	out := observe.Merge(in)
 	out.Hosts = nil // told at the beginning
 	for _, e := range out.Events() {
+		p.sink.Event(e)
+	}
+	built := func(r *trace.Row, at trace.Sec) trace.Sec {
+		last := trace.Sec(math.MinInt64)
+		for _, b := range in.Clients[r.Client].Built {
+			if t := trace.Sec(b.At.Sub(origin)); b.Cluster == r.Cluster && t <= at {
+				last = max(last, t)
+			}
+		}
+		return last
+	}
+	for _, e := range p.held.counted(out.Changes, built) {
 		p.sink.Event(e)
 	}
 	for _, x := range p.distinct() {
