@@ -88,3 +88,17 @@ func logTime(at time.Time) string {
 	}
 	return at.Format("2006-01-02T15:04:05.000Z")
 }
+
+// TypeOfEvent is the detector that the event log names so. A log in JSON leaves
+// the name out where it is the first of Envoy's list.
+func TypeOfEvent(name string) (Type, bool) {
+	if name == "" {
+		return Consecutive5xx, true
+	}
+	for t, n := range typeNames {
+		if n.event == name {
+			return Type(t), true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,180 @@
+package observe
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// hop is how long the main thread can take to hear of a result, and how long
+// after it the line of an attempt can be written.
+const hop = trace.Sec(20 * time.Millisecond)
+
+// changes are the lines of the event log. One that a result caused comes after
+// the attempt with that result, though the log cut its time.
+func (m *merger) changes(client int32, c *Client, as []trace.Attempt) []trace.Change {
+	var out []trace.Change
+	last := trace.Sec(-1 << 62)
+	for i := range c.Outlier {
+		e := &c.Outlier[i]
+		at := m.at(e.At)
+		ch := trace.Change{
+			At: at, Client: client, Host: m.hosts.Find(client, e.Cluster, e.Host, "", m.configAt(at)),
+			Event: e.Kind, Cause: e.Cause, Ejections: e.Ejections,
+		}
+		if ch.Host < 0 {
+			m.note(at, "%s of %s in %s, which no configuration has", e.Kind, e.Host, e.Cluster)
+			continue
+		}
+		if e.Cause != "" && !e.AtTick {
+			if a := causeOf(&ch, as); a != nil {
+				// The line of an attempt that got no answer is written after the fact.
+				if a.Result != trace.Answered {
+					a.Done = max(a.At, min(a.Done, ch.At+cutBy-1))
+				}
+				ch.At = max(ch.At, a.Done+1)
+			} else {
+				m.note(at, "%s of %s by %s without an attempt that caused it", e.Kind, e.Host, e.Cause)
+			}
+		}
+		// The log is in order, though its times are not exact.
+		ch.At = max(ch.At, last)
+		last = ch.At
+		out = append(out, ch)
+	}
+	return out
+}
+
+// causeOf is the attempt whose result set a change off: of the host's failures the
+// last that came before it, else the first after.
+func causeOf(c *trace.Change, as []trace.Attempt) *trace.Attempt {
+	var best *trace.Attempt
+	for i := range as {
+		a := &as[i]
+		if a.Host != c.Host || !a.Charged && c.Event != trace.Degraded || a.Done < c.At-hop || a.Done > c.At+cutBy+hop {
+			continue
+		}
+		before := a.Done < c.At+cutBy
+		switch {
+		case best == nil,
+			before && (best.Done >= c.At+cutBy || a.Done > best.Done),
+			!before && best.Done >= c.At+cutBy && a.Done < best.Done:
+			best = a
+		}
+	}
+	return best
+}
+
+// detectors are the causes that a single result can set off, as Envoy counts
+// their detections, in the order in which one result sets them off.
+var detectors = []string{"consecutive_gateway_failure", "consecutive_5xx", "consecutive_local_origin_failure"}
+
+// overflows are the ejections that maxEjectionPercent refused: each rise of the
+// counter is given to the failed attempts between the two readings. Which of them
+// it was is a guess where there were more.
+func (m *merger) overflows(client int32, c *Client, as []trace.Attempt, changes []trace.Change) []trace.Change {
+	var out []trace.Change
+	for _, cluster := range m.clusters(client) {
+		before, used := Poll{At: m.in.Origin}, map[refusal]bool{}
+		for _, p := range c.Polls {
+			n := rise(&before, &p, cluster, "outlier_detection.ejections_overflow")
+			if n > 0 {
+				from, to := m.at(before.At), m.at(p.At)
+				causes := m.refused(&before, &p, cluster, n, changes)
+				out = append(out, m.between(client, cluster, from, to, as, causes, used)...)
+			}
+			before = p
+		}
+	}
+	return out
+}
+
+// clusters are the names of all clusters that a client ever has.
+func (m *merger) clusters(client int32) []string {
+	var out []string
+	for i := range m.in.Schedule.Configs {
+		for _, c := range m.in.Schedule.Configs[i][client].Clusters {
+			if !slices.Contains(out, c.Name) {
+				out = append(out, c.Name)
+			}
+		}
+	}
+	return out
+}
+
+// rise is how much a counter grew between two readings. A cluster that was built
+// anew counts from 0.
+func rise(before, after *Poll, cluster, name string) int64 {
+	a, b := before.clusterCounter(cluster, name), after.clusterCounter(cluster, name)
+	if b < a {
+		return b
+	}
+	return b - a
+}
+
+// refused are the detectors of the ejections that were refused between two
+// readings: what was detected and is not in the event log.
+func (m *merger) refused(before, after *Poll, cluster string, n int64, changes []trace.Change) []string {
+	var out []string
+	for _, d := range detectors {
+		k := rise(before, after, cluster, "outlier_detection.ejections_detected_"+d)
+		for i := range changes {
+			if c := &changes[i]; c.Cause == d && m.hosts.Rows[c.Host].Cluster == cluster && c.At > m.at(before.At) && c.At <= m.at(after.At) {
+				k--
+			}
+		}
+		for range k {
+			out = append(out, d)
+		}
+	}
+	if int64(len(out)) == n {
+		return out
+	}
+	// The two do not agree where a reading fell between a detection and its line.
+	out = out[:0]
+	for range n {
+		out = append(out, detectors[1])
+	}
+	return out
+}
+
+// refusal is a refused ejection by the attempt that caused it.
+type refusal struct {
+	a     *trace.Attempt
+	cause string
+}
+
+// between spreads refused ejections over the failures of a while. A failure sets
+// off each detector once at most, and it is the last of a run of failures that does.
+func (m *merger) between(client int32, cluster string, from, to trace.Sec, as []trace.Attempt, causes []string, used map[refusal]bool) []trace.Change {
+	var failed []*trace.Attempt
+	for i := range as {
+		a := &as[i]
+		if a.Charged && a.Done > from-hop && a.Done <= to && m.hosts.Rows[a.Host].Cluster == cluster {
+			failed = append(failed, a)
+		}
+	}
+	slices.SortStableFunc(failed, func(a, b *trace.Attempt) int { return cmp.Compare(a.Done, b.Done) })
+	var out []trace.Change
+	for _, d := range detectors {
+		free := slices.DeleteFunc(slices.Clone(failed), func(a *trace.Attempt) bool { return used[refusal{a, d}] })
+		n := 0
+		for _, c := range causes {
+			if c == d {
+				n++
+			}
+		}
+		if n > len(free) {
+			m.note(to, "%d ejections of %s by %s were refused, and %d failed attempts were seen", n, cluster, d, len(free))
+			n = len(free)
+		}
+		for k := range n {
+			a := free[(k+1)*len(free)/n-1]
+			used[refusal{a, d}] = true
+			out = append(out, trace.Change{At: a.Done + 1, Client: client, Host: a.Host, Event: trace.OverflowEvent, Cause: d})
+		}
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package observe
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// Input is what is known of a run.
+type Input struct {
+	Schedule *schedule.Schedule
+	Hosts    *Hosts    // of the schedule; nil: Merge numbers them
+	Origin   time.Time // the wall clock at 0 s
+	Steps    []trace.Step
+	Requests []trace.Request // as the clients saw them
+	Clients  []Client        // by client of the schedule
+}
+
+// Client is what the proxy of one client left behind.
+type Client struct {
+	Access      []Line
+	Upstream    []Line
+	UpstreamLog bool // the proxy wrote one
+	Outlier     []Event
+	Polls       []Poll // in order of time
+	Built       []Built
+}
+
+// Output is what a trace says of the proxies.
+type Output struct {
+	Hosts    []trace.Host
+	Loads    []trace.Load // of clusters that were built
+	Changes  []trace.Change
+	Attempts []trace.Attempt
+	Requests []trace.Request
+	Notes    []trace.Note
+}
+
+// Events are all of them, the hosts first.
+func (o *Output) Events() []trace.Event {
+	var out []trace.Event
+	out = add(out, o.Hosts)
+	out = add(out, o.Loads)
+	out = add(out, o.Changes)
+	out = add(out, o.Attempts)
+	out = add(out, o.Requests)
+	return add(out, o.Notes)
+}
+
+func add[E trace.Event](out []trace.Event, es []E) []trace.Event {
+	for _, e := range es {
+		out = append(out, e)
+	}
+	return out
+}
+
+// Merge puts together what the clients saw and what their proxies wrote down. The
+// events of each kind are in order of time.
+func Merge(in Input) Output {
+	m := merger{in: in, hosts: in.Hosts}
+	if m.hosts == nil {
+		m.hosts = NewHosts(in.Schedule)
+	}
+	m.out.Requests = slices.Clone(in.Requests)
+	for i := range in.Clients {
+		m.client(int32(i), &in.Clients[i])
+	}
+	m.out.Hosts = m.hosts.Rows
+	slices.SortStableFunc(m.out.Loads, func(a, b trace.Load) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(m.out.Changes, func(a, b trace.Change) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(m.out.Attempts, func(a, b trace.Attempt) int { return cmp.Compare(a.Done, b.Done) })
+	slices.SortStableFunc(m.out.Notes, func(a, b trace.Note) int { return cmp.Compare(a.At, b.At) })
+	return m.out
+}
+
+type merger struct {
+	in    Input
+	hosts *Hosts
+	out   Output
+}
+
+func (m *merger) client(client int32, c *Client) {
+	m.loads(client, c)
+	as := m.attempts(client, c)
+	as = m.complete(client, c, as)
+	changes := m.changes(client, c, as)
+	m.out.Changes = append(m.out.Changes, changes...)
+	m.out.Changes = append(m.out.Changes, m.overflows(client, c, as, changes)...)
+	m.out.Attempts = append(m.out.Attempts, as...)
+}
+
+func (m *merger) note(at trace.Sec, format string, args ...any) {
+	m.out.Notes = append(m.out.Notes, trace.Note{At: at, Text: fmt.Sprintf(format, args...)})
+}
+
+// at is an offset from the start of the drill.
+func (m *merger) at(t time.Time) trace.Sec { return trace.Sec(t.Sub(m.in.Origin)) }
+
+// configAt is the configuration at an instant.
+func (m *merger) configAt(at trace.Sec) int {
+	config := 0
+	for _, st := range m.in.Steps {
+		if st.Kind == schedule.KindConfig && st.Done <= at {
+			config = m.in.Schedule.Steps[st.Index].Config
+		}
+	}
+	return config
+}
+
+func (m *merger) clusterAt(client int32, cluster string, at trace.Sec) *xds.Cluster {
+	return m.in.Schedule.Configs[m.configAt(at)][client].Cluster(cluster)
+}
+
+func (m *merger) find(client int32, l *Line, at trace.Sec) int32 {
+	if l.Host == "" {
+		return -1
+	}
+	return m.hosts.Find(client, l.Cluster, l.Host, l.HostName, m.configAt(at))
+}
+
+// loads are the loads with which clusters began. Of the same cluster in several
+// dumps one is enough.
+func (m *merger) loads(client int32, c *Client) {
+	seen := map[Built]bool{}
+	for _, b := range c.Built {
+		b.At = b.At.UTC().Round(0)
+		if seen[b] {
+			continue
+		}
+		seen[b] = true
+		at := m.at(b.At)
+		config := m.configAt(at)
+		if at < 0 {
+			config = 0
+		}
+		// The proxy takes a configuration before the step that brought it is over.
+		for _, st := range m.in.Steps {
+			if st.Kind == schedule.KindConfig && st.At <= at && at <= st.Done {
+				config = m.in.Schedule.Steps[st.Index].Config
+			}
+		}
+		cfg := m.in.Schedule.Configs[config][client].Cluster(b.Cluster)
+		if cfg == nil {
+			continue // one that the schedule does not have
+		}
+		ch := engine.NewChooser(1)
+		k := engine.NewCluster(cfg, m.in.Schedule.Profile.Rules, engine.HostsOf(cfg, m.in.Schedule), engine.Delays{}, int64(at), &ch)
+		m.out.Loads = append(m.out.Loads, k.LoadEvent(client, int64(at)))
+	}
+}

@@ -1,0 +1,151 @@
+package observe_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/faildrill/faildrill/harness/observe"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// What real proxies left behind, merged. Each file of testdata is a drill played
+// on the Envoy release that it is named after.
+func TestMerge(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no testdata: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			ar, in := load(t, file)
+			out := observe.Merge(in)
+			var got []byte
+			for _, e := range out.Events() {
+				if got, err = trace.AppendLine(got, e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			causality(t, &out)
+			want := section(ar, "want.jsonl")
+			if bytes.Equal(got, want.Data) {
+				return
+			}
+			if !*update {
+				t.Fatalf("got\n%s\nwant\n%s", got, want.Data)
+			}
+			want.Data = got
+			if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func load(t *testing.T, file string) (*txtar.Archive, observe.Input) {
+	t.Helper()
+	ar, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{}
+	for _, f := range ar.Files {
+		files[f.Name] = &fstest.MapFile{Data: f.Data}
+	}
+	in, _, err := observe.Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ar, in
+}
+
+func section(ar *txtar.Archive, name string) *txtar.File {
+	for i := range ar.Files {
+		if ar.Files[i].Name == name {
+			return &ar.Files[i]
+		}
+	}
+	ar.Files = append(ar.Files, txtar.File{Name: name})
+	return &ar.Files[len(ar.Files)-1]
+}
+
+// causality is what holds of every merge: an attempt ends after it began and
+// before the next one, and an ejection comes after a failure of its host.
+func causality(t *testing.T, out *observe.Output) {
+	t.Helper()
+	type key struct{ client, request int32 }
+	last := map[key]trace.Attempt{}
+	for _, a := range out.Attempts {
+		k := key{a.Client, a.Request}
+		if a.Done < a.At || last[k].N+1 != a.N || last[k].Done > a.At {
+			t.Errorf("%+v after %+v", a, last[k])
+		}
+		last[k] = a
+	}
+	for _, c := range out.Changes {
+		if c.Event != trace.Ejected {
+			continue
+		}
+		caused := false
+		for _, a := range out.Attempts {
+			if a.Host == c.Host && a.Charged && a.Done < c.At && c.At-a.Done < trace.Sec(20e6) {
+				caused = true
+			}
+		}
+		if !caused {
+			t.Errorf("%+v has no attempt just before it", c)
+		}
+	}
+}
+
+// Without an upstream log, as with a control plane that cannot set one, there are
+// as many attempts with as many hosts, or it is said that the host is not known.
+func TestMergeWithoutUpstreamLog(t *testing.T) {
+	files, _ := filepath.Glob("testdata/*.txtar")
+	all, known := 0, 0
+	for _, file := range files {
+		_, in := load(t, file)
+		full := observe.Merge(in)
+		for i := range in.Clients {
+			in.Clients[i].Upstream, in.Clients[i].UpstreamLog = nil, false
+		}
+		out := observe.Merge(in)
+		want := map[[3]int32]trace.Attempt{}
+		for _, a := range full.Attempts {
+			want[[3]int32{a.Client, a.Request, a.N}] = a
+		}
+		if len(out.Attempts) != len(full.Attempts) {
+			t.Errorf("%s: %d attempts; want %d", file, len(out.Attempts), len(full.Attempts))
+		}
+		notes := strings.Builder{}
+		for _, n := range out.Notes {
+			notes.WriteString(n.Text + "\n")
+		}
+		for _, a := range out.Attempts {
+			w := want[[3]int32{a.Client, a.Request, a.N}]
+			all++
+			switch {
+			case a.Host < 0:
+				if !strings.Contains(notes.String(), "that no log tells of") {
+					t.Errorf("%s: %+v has no host, and nothing is said of it", file, a)
+				}
+			case a.Host != w.Host || a.Result != w.Result || a.Charged != w.Charged:
+				t.Errorf("%s:\ngot  %+v\nwant %+v", file, a, w)
+			default:
+				known++
+			}
+		}
+	}
+	t.Logf("%d of %d attempts are known", known, all)
+	if known*10 < all*8 {
+		t.Errorf("%d of %d attempts are known", known, all)
+	}
+}

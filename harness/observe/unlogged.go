@@ -1,0 +1,148 @@
+package observe
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// unlogged are the attempts of a request without an upstream log: the access log
+// has the last one, and how many there were. The others are between the request's
+// start and the last attempt's; which host each was on, the counters of the hosts
+// say if only one of them rose then. Otherwise the host is -1.
+func (m *merger) unlogged(r *trace.Request, l *Line, c *Client) []trace.Attempt {
+	n := l.Attempts
+	if r.Flags&trace.FlagUH != 0 {
+		n-- // the last pick found nobody
+	}
+	if n <= 0 {
+		return nil
+	}
+	var out []trace.Attempt
+	last := m.lastAttempt(r, l)
+	last.N = n
+	if r.Flags&trace.FlagUH != 0 {
+		last.Host, last.Charged = -1, false
+	}
+	if n > 1 || last.Host < 0 {
+		hosts := m.failing(r.Client, l, c)
+		for k := int32(1); k < n || k == n && last.Host < 0; k++ {
+			a := trace.Attempt{At: m.at(l.Start), Done: last.At, Client: r.Client, Request: r.N, N: k, Host: -1, Result: trace.Refused}
+			if len(hosts) == 1 {
+				a.Host = hosts[0].host
+				a.Result, a.Status = m.guess(r, l, hosts[0].connect, (last.At-m.at(l.Start))/trace.Sec(max(1, n-1)))
+			}
+			m.charge(&a, l.Cluster)
+			out = append(out, a)
+		}
+		if len(hosts) != 1 {
+			m.note(r.Done, "request %d had %d attempts that no log tells of, on one of %d hosts", r.N, len(out), len(hosts))
+		}
+	}
+	if last.Host >= 0 {
+		out = append(out, last)
+	}
+	return out
+}
+
+// guess is how an attempt ended that was tried again, from what it failed at and
+// how long each took on average.
+func (m *merger) guess(r *trace.Request, l *Line, connect bool, took trace.Sec) (trace.Result, int32) {
+	s := m.in.Schedule
+	load, config := &s.Clients[r.Client].Load, &s.Configs[m.configAt(m.at(l.Start))][r.Client]
+	route := engine.Route(config, load.Host, load.Port, load.Path)
+	c := config.Cluster(l.Cluster)
+	switch {
+	case connect && c != nil && took.D() >= c.ConnectTimeout-early:
+		return trace.ConnectTimeout, 0
+	case connect:
+		return trace.Refused, 0
+	case route != nil && route.Retry != nil && route.Retry.PerTryTimeout > 0 && took.D() >= route.Retry.PerTryTimeout-early:
+		return trace.PerTryTimeout, 0
+	}
+	return trace.Answered, 503
+}
+
+// lastAttempt is the one that the access log describes.
+func (m *merger) lastAttempt(r *trace.Request, l *Line) trace.Attempt {
+	x := *l
+	switch {
+	case l.ConnectBegin >= 0:
+		x.Start = l.Start.Add(l.ConnectBegin)
+	case l.SendBegin >= 0:
+		x.Start = l.Start.Add(l.SendBegin)
+	}
+	if l.ResponseBegin >= 0 {
+		x.ResponseBegin = l.ResponseBegin - x.Start.Sub(l.Start)
+	}
+	a := m.attempt(r.Client, &x)
+	a.Request = r.N
+	if r.Flags&trace.FlagDC != 0 && a.Result == trace.Timeout {
+		a.Result = trace.Cancelled
+		m.charge(&a, l.Cluster)
+	}
+	if r.Flags&trace.FlagUT != 0 && !strings.Contains(l.Details, "per_try") && a.Result == trace.PerTryTimeout {
+		a.Result = trace.Timeout
+		if l.SendBegin < 0 {
+			a.Result = trace.Cancelled
+		}
+		m.charge(&a, l.Cluster)
+	}
+	return a
+}
+
+// failing is a host whose counters of failures rose.
+type failing struct {
+	host    int32
+	connect bool // connections failed
+}
+
+// failing are the hosts of the request's cluster that failed between the readings
+// around it. The host of the last attempt is among them only if it failed before.
+func (m *merger) failing(client int32, l *Line, c *Client) []failing {
+	before, after := -1, -1
+	for i := range c.Polls {
+		if c.Polls[i].At.Before(l.Start) {
+			before = i
+		}
+		if after < 0 && !c.Polls[i].At.Before(l.End) {
+			after = i
+		}
+	}
+	if after < 0 {
+		return nil
+	}
+	var first Poll
+	if before >= 0 {
+		first = c.Polls[before]
+	}
+	rose := func(address, name string) int64 {
+		a, b := first.hostCounter(l.Cluster, address, name), c.Polls[after].hostCounter(l.Cluster, address, name)
+		if b < a {
+			return b
+		}
+		return b - a
+	}
+	var out []failing
+	for _, h := range m.hosts.Rows {
+		if h.Client != client || h.Cluster != l.Cluster {
+			continue
+		}
+		connects, errors := rose(h.Address, "cx_connect_fail"), rose(h.Address, "rq_error")
+		if h.Address == l.Host && l.Details == "via_upstream" && l.Status >= 500 {
+			errors-- // the last attempt itself
+		}
+		if h.Address == l.Host && strings.Contains(l.Flags, "UF") {
+			connects--
+		}
+		if connects > 0 || errors > 0 {
+			i := slices.IndexFunc(out, func(f failing) bool { return f.host == h.Index })
+			if i < 0 {
+				out = append(out, failing{h.Index, connects > 0})
+			}
+		}
+	}
+	return out
+}
