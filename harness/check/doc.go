@@ -3,6 +3,7 @@
 //	v := check.Judge(expectations, tr, prediction)       // verdicts, one an expectation
 //	o := check.Outcome(tr)                               // what the mesh did
 //	d := check.Accept(schedule, tr)                      // may a proxy behave like this?
+//	c, err := check.Config(predicted, dump)              // has it the configuration that was predicted?
 //
 // Expectations are read on windows of time or at instants. Nothing passes
 // because nothing happened: a window without requests, or a fault that nobody
