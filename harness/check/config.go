@@ -159,8 +159,7 @@ func readDump(b []byte) (configuration, error) {
 			out.clusters[name] = x.Cluster
 		}
 		for _, x := range c.Routes {
-			name, _ := x.Config["name"].(string)
-			out.routes[name] = x.Config
+			out.addRoutes(x.Config)
 		}
 		if !strings.HasSuffix(c.Type, ".EndpointsConfigDump") {
 			continue
@@ -172,6 +171,35 @@ func readDump(b []byte) (configuration, error) {
 		}
 	}
 	return out, nil
+}
+
+// anyDomain stands for domains that are not compared.
+const anyDomain = "any"
+
+// addRoutes adds a route configuration. A port without a protocol has one for
+// each host, "host:port", in which every Host header leads to the host: they
+// count for the port, with the domains left open.
+// pilot/pkg/networking/core/httproute.go: getVirtualHostsForSniffedServicePort.
+func (c *configuration) addRoutes(m object) {
+	name, _ := m["name"].(string)
+	_, port, sniffed := strings.Cut(name, ":")
+	if !sniffed {
+		port = name
+	}
+	hosts, _ := m["virtual_hosts"].([]any)
+	if sniffed {
+		for _, h := range hosts {
+			if h, ok := h.(object); ok {
+				h["domains"] = anyDomain
+			}
+		}
+	}
+	m["name"] = port
+	if old := c.routes[port]; old != nil {
+		first, _ := old["virtual_hosts"].([]any)
+		m["virtual_hosts"] = append(first, hosts...)
+	}
+	c.routes[port] = m
 }
 
 // comparison collects the differences of one thing after the other.
@@ -215,7 +243,7 @@ func (c *comparison) compare(f fields, path, kind string, p, o any) {
 		return
 	}
 	pt, ot := text(p, kind), text(o, kind)
-	if pt == ot {
+	if pt == ot || p != nil && ot == anyDomain && lastOf(kind) == "domains" {
 		return
 	}
 	reason := ""
@@ -285,6 +313,9 @@ func (f fields) simple(kind string, v any) any {
 	case object:
 		if percent(kind) {
 			return f.leaf(kind, scalar(orZero(v["value"])))
+		}
+		if runtimeDouble(kind) {
+			return f.leaf(kind, scalar(orZero(v["default_value"])))
 		}
 		out := object{}
 		for key, x := range v {

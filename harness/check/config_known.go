@@ -72,6 +72,9 @@ var clusterFields = fields{
 		"ring_hash_lb_config.minimum_ring_size":                        "1024",
 		"maglev_lb_config.table_size":                                  "65537",
 		"least_request_lb_config.choice_count":                         "2",
+		"least_request_lb_config.active_request_bias":                  "1",
+		"least_request_lb_config.slow_start_config.aggression":         "1",
+		"round_robin_lb_config.slow_start_config.aggression":           "1",
 		"least_request_lb_config.slow_start_config.min_weight_percent": "10",
 		"round_robin_lb_config.slow_start_config.min_weight_percent":   "10",
 
@@ -119,6 +122,8 @@ var clusterFields = fields{
 		{"metadata", "names of Istio's objects; they decide nothing"},
 		{httpOptions + ".common_http_protocol_options", "when connections end by themselves is not modelled"},
 		{httpOptions + ".explicit_http_config", "that hosts speak HTTP/2 is not modelled"},
+		{"ring_hash_lb_config", "the size of the ring is not modelled"},
+		{"maglev_lb_config", "the size of the table is not modelled"},
 		{"upstream_connection_options.tcp_keepalive", "the kernel's probes of idle connections are not modelled"},
 	},
 }
@@ -165,4 +170,11 @@ func percent(kind string) bool {
 		return true
 	}
 	return false
+}
+
+// runtimeDouble reports whether the field is a config.core.v3.RuntimeDouble; the
+// runtime key that comes with the number is nobody's.
+func runtimeDouble(kind string) bool {
+	last := lastOf(kind)
+	return last == "aggression" || last == "active_request_bias"
 }
