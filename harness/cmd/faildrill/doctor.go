@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/faildrill/faildrill/harness/doctor"
+)
+
+func (a *app) doctor() *cobra.Command {
+	var output string
+	var required []string
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this machine can rehearse on, what is missing, and how to get it",
+		Long: "doctor looks for what the backends need: namespaces, faildrill-live, Envoy, istiod, space for the cache. It\n" +
+			"changes nothing. For each thing that is missing it names the command that gets it.\n\n" +
+			"Exit code: 0, or 3 when a backend that is required cannot run.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return usageError{fmt.Errorf("unknown output %q; expected text or json", output)}
+			}
+			for _, r := range required {
+				if !slices.Contains(doctor.Names(), r) {
+					return usageError{fmt.Errorf("--require: unknown backend %q; expected one of %s", r, strings.Join(doctor.Names(), ", "))}
+				}
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return environmentError{fmt.Errorf("looking for this program itself: %w", err)}
+			}
+			r := doctor.Diagnose(doctor.Probe(cmd.Context(), doctor.Options{Executable: self, Child: []string{self, "--version"}}))
+			if output == "json" {
+				err = a.json(r)
+			} else {
+				err = doctor.Text(a.out, r)
+			}
+			if err != nil {
+				return environmentError{err}
+			}
+			if lacks := r.Lacks(required); lacks != "" {
+				return environmentError{fmt.Errorf("%s", lacks)}
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	c.Flags().StringSliceVar(&required, "require", nil, "backends that have to run: "+strings.Join(doctor.Names(), ", "))
+	return c
+}
