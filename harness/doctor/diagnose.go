@@ -20,10 +20,10 @@ type Report struct {
 
 // Backend is one that drills are played on.
 type Backend struct {
-	Name string `json:"name"` // "envoy-istiod"
-	Runs bool   `json:"runs"`
-	Note string `json:"note"` // what runs, or what is missing
-	Fix  string `json:"fix"`  // the commands that get what is missing, "" when none does
+	Name  string   `json:"name"` // "envoy-istiod"
+	Runs  bool     `json:"runs"`
+	Note  string   `json:"note"`  // what runs, or what is missing
+	Fixes []string `json:"fixes"` // the commands that get what is missing, as far as any does
 }
 
 // State is what came of a check.
@@ -80,7 +80,7 @@ func Diagnose(f Facts) Report {
 	}
 	docker := f.Docker.check("docker")
 	if docker.State == Missing { // no backend of this release uses it
-		docker.State = Note
+		docker.State, docker.Fix = Note, ""
 	}
 	builtin := []Check{live, envoy, namespaces}
 	if f.OS == "darwin" {
@@ -90,12 +90,12 @@ func Diagnose(f Facts) Report {
 		Schema:  Schema,
 		Machine: f.machine(),
 		Backends: []Backend{
-			{Name: Model, Runs: true, Note: "virtual time"},
-			{Name: Inproc, Runs: true, Note: "real sockets on the loopback interface"},
+			{Name: Model, Runs: true, Note: "virtual time", Fixes: []string{}},
+			{Name: Inproc, Runs: true, Note: "real sockets on the loopback interface", Fixes: []string{}},
 			f.backend(EnvoyBuiltin, "real Envoy, configured by faildrill", builtin),
 			f.backend(EnvoyIstiod, "real Envoy, configured by real istiod", []Check{live, envoy, istiod, namespaces}),
-			{Name: Kind, Note: "not part of this release"},
-			{Name: Cluster, Note: "not part of this release"},
+			{Name: Kind, Note: "not part of this release", Fixes: []string{}},
+			{Name: Cluster, Note: "not part of this release", Fixes: []string{}},
 		},
 		Checks:   []Check{namespaces, live, envoy, istiod, istioctl, f.Cache.check(), golang, docker},
 		KeptRuns: append([]string{}, f.KeptRuns...),
@@ -104,21 +104,21 @@ func Diagnose(f Facts) Report {
 
 // backend can run when nothing that it needs is missing.
 func (f Facts) backend(name, what string, needs []Check) Backend {
-	b := Backend{Name: name, Runs: true, Note: what}
-	var missing, fixes []string
+	b := Backend{Name: name, Runs: true, Note: what, Fixes: []string{}}
+	var missing []string
 	for _, c := range needs {
 		if c.State != Missing {
 			continue
 		}
 		missing = append(missing, c.Name)
-		if c.Fix != "" && !slices.Contains(fixes, c.Fix) {
-			fixes = append(fixes, c.Fix)
+		if c.Fix != "" && !slices.Contains(b.Fixes, c.Fix) {
+			b.Fixes = append(b.Fixes, c.Fix)
 		}
 	}
-	if len(missing) > 0 {
-		return Backend{Name: name, Note: "missing: " + strings.Join(missing, ", "), Fix: strings.Join(fixes, "; ")}
-	}
-	if f.OS == "darwin" && name == EnvoyBuiltin {
+	switch {
+	case len(missing) > 0:
+		b.Runs, b.Note = false, "missing: "+strings.Join(missing, ", ")
+	case f.OS == "darwin" && name == EnvoyBuiltin:
 		b.Note += ", endpoints on ports of the loopback interface"
 	}
 	return b

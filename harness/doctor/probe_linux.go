@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"syscall"
@@ -38,6 +40,10 @@ func probeNamespaces(ctx context.Context, child []string) Namespaces {
 			return n
 		}
 		if n.Error == "" {
+			var path *fs.PathError // its text names the program, which is not at fault
+			if errors.As(err, &path) {
+				err = path.Err
+			}
 			n.Error = err.Error()
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,11 +30,12 @@ func TestMain(m *testing.M) {
 //
 //	code N faildrill ARGS...     run it, and expect this exit code
 //	json PATH TEXT               the value at results.0.outcome of the last output
+//	cached VERSION               a release of Envoy in the cache, played by this program
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": cmdCode, "json": cmdJSON},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": cmdCode, "json": cmdJSON, "cached": cmdCached},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			return nil
@@ -90,6 +92,27 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	if got := fmt.Sprint(v); (got == args[1]) == neg {
 		ts.Fatalf("%s is %s; want %s (not: %v)", args[0], got, args[1], neg)
 	}
+}
+
+// cmdCached puts a program of this machine into the cache, with a record of the
+// version that it would say.
+func cmdCached(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: cached version")
+	}
+	dir := filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "faildrill", "envoy", args[0]+"-"+runtime.GOOS+"-"+runtime.GOARCH)
+	ts.Check(os.MkdirAll(dir, 0o755))
+	self, err := os.Executable()
+	ts.Check(err)
+	program, err := os.ReadFile(self)
+	ts.Check(err)
+	name := filepath.Join(dir, "envoy")
+	ts.Check(os.WriteFile(name, program, 0o755))
+	i, err := os.Stat(name)
+	ts.Check(err)
+	record, err := json.Marshal(map[string]any{"size": i.Size(), "modified": i.ModTime(), "version": args[0], "sha256": "00"})
+	ts.Check(err)
+	ts.Check(os.WriteFile(name+".json", record, 0o644))
 }
 
 // run runs the program in a folder of its own.
