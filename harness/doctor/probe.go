@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -21,9 +20,10 @@ import (
 
 // Options are what Probe is told.
 type Options struct {
-	Executable string   // faildrill itself: faildrill-live belongs beside it
-	Child      []string // a command that does nothing, run in namespaces of its own
-	KeptRuns   []string
+	Live     func() (string, error)                         // where faildrill-live is
+	Command  func(program string, args ...string) *exec.Cmd // runs it in namespaces, as drills are
+	Child    []string                                       // a command that does nothing, to be run so
+	KeptRuns []string
 }
 
 // patience is the time that a daemon or a child has to answer.
@@ -33,10 +33,10 @@ const patience = 5 * time.Second
 func Probe(ctx context.Context, o Options) Facts {
 	f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, Kernel: kernel(), Root: os.Geteuid() == 0, KeptRuns: o.KeptRuns}
 	var wg sync.WaitGroup
-	wg.Go(func() { f.Namespaces = probeNamespaces(ctx, o.Child) })
+	wg.Go(func() { f.Namespaces = probeNamespaces(o.Command(o.Child[0], o.Child[1:]...), patience) })
 	wg.Go(func() { f.Docker = probeDocker(ctx, os.Getenv("DOCKER_HOST")) })
 	wg.Go(func() { f.Go = probeGo(ctx) })
-	f.Live = Live(o.Executable, os.Getenv("FAILDRILL_LIVE"), exec.LookPath)
+	f.Live = liveOf(o.Live())
 	if c, err := binaries.Default(); err != nil {
 		f.Cache = Disk{Free: -1, Error: err.Error()}
 	} else {
@@ -83,25 +83,10 @@ func envoys(c binaries.Cache) []Program {
 // LiveName is the program that plays on Envoy.
 const LiveName = "faildrill-live"
 
-// Live finds the program that plays on Envoy: the one that $FAILDRILL_LIVE names,
-// else the one beside faildrill, else one in PATH.
-func Live(executable, variable string, lookPath func(string) (string, error)) Program {
-	const fix = "make build, or go install github.com/faildrill/faildrill/harness/cmd/" + LiveName + "@latest"
-	if variable != "" {
-		path, err := lookPath(variable)
-		if err != nil {
-			return Program{Error: fmt.Sprintf("$FAILDRILL_LIVE: %v", err), Fix: fix}
-		}
-		return Program{Path: path}
-	}
-	if executable != "" {
-		if path, err := lookPath(filepath.Join(filepath.Dir(executable), LiveName)); err == nil {
-			return Program{Path: path}
-		}
-	}
-	path, err := lookPath(LiveName)
+// liveOf makes a fact of where that program is.
+func liveOf(path string, err error) Program {
 	if err != nil {
-		return Program{Error: "not beside faildrill, and not in PATH", Fix: fix}
+		return Program{Error: err.Error(), Fix: "make build, or go install github.com/faildrill/faildrill/harness/cmd/...@latest"}
 	}
 	return Program{Path: path}
 }

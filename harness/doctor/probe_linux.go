@@ -1,12 +1,13 @@
 package doctor
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,55 +21,36 @@ func kernel() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-// probeNamespaces starts a child in namespaces of its own: as root without a user
-// namespace, else, or when that is refused, with one.
-func probeNamespaces(ctx context.Context, child []string) Namespaces {
+// probeNamespaces starts a command that is set up to run in new namespaces. With
+// Unshareflags the child also has to change a mount before it runs: where AppArmor
+// restricts user namespaces they can be made, but nothing can be done in them.
+func probeNamespaces(cmd *exec.Cmd, wait time.Duration) Namespaces {
 	n := Namespaces{
+		WithUser:                 cmd.SysProcAttr.Cloneflags&syscall.CLONE_NEWUSER != 0,
 		UnprivilegedUsernsClone:  readInt("/proc/sys/kernel/unprivileged_userns_clone"),
 		AppArmorRestrictUserns:   readInt("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
 		MaxUserNamespaces:        readInt("/proc/sys/user/max_user_namespaces"),
 		RestrictedByTheContainer: inContainer(),
 	}
-	ways := []bool{true}
-	if os.Geteuid() == 0 {
-		ways = []bool{false, true}
+	cmd.SysProcAttr.Unshareflags |= syscall.CLONE_NEWNS
+	cmd.WaitDelay = wait
+	runtime.LockOSThread() // the child ends with the thread that started it
+	defer runtime.UnlockOSThread()
+	err := cmd.Start()
+	if err == nil {
+		late := time.AfterFunc(wait, func() { _ = cmd.Process.Kill() })
+		defer late.Stop()
+		err = cmd.Wait()
 	}
-	for _, user := range ways {
-		err := start(ctx, child, user)
-		if err == nil {
-			n.Made, n.WithUser, n.Error = true, user, ""
-			return n
-		}
-		if n.Error == "" {
-			var path *fs.PathError // its text names the program, which is not at fault
-			if errors.As(err, &path) {
-				err = path.Err
-			}
-			n.Error = err.Error()
-		}
+	if n.Made = err == nil; n.Made {
+		return n
 	}
+	var path *fs.PathError // its text names the program, which is not at fault
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	n.Error = err.Error()
 	return n
-}
-
-// start runs a command in new namespaces. The mount namespace is left to Unshareflags,
-// with which the child also has to change a mount before it runs: where AppArmor
-// restricts user namespaces they can be made, but nothing can be done in them.
-func start(ctx context.Context, child []string, user bool) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, child[0], child[1:]...)
-	a := &syscall.SysProcAttr{
-		Cloneflags:   syscall.CLONE_NEWPID | syscall.CLONE_NEWNET,
-		Unshareflags: syscall.CLONE_NEWNS,
-		Pdeathsig:    syscall.SIGKILL,
-	}
-	if user {
-		a.Cloneflags |= syscall.CLONE_NEWUSER
-		a.UidMappings = []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}}
-		a.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}}
-	}
-	cmd.SysProcAttr = a
-	return cmd.Run()
 }
 
 // inContainer says whether a container engine started this process, by the files

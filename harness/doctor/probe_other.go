@@ -2,8 +2,11 @@
 
 package doctor
 
-import "context"
+import (
+	"os/exec"
+	"time"
+)
 
 func kernel() string { return "" }
 
-func probeNamespaces(context.Context, []string) Namespaces { return Namespaces{} }
+func probeNamespaces(*exec.Cmd, time.Duration) Namespaces { return Namespaces{} }

@@ -7,30 +7,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
-
-// A child in namespaces of its own is the first process there.
-func TestProbeNamespaces(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("namespaces are a part of Linux")
-	}
-	if n := probeNamespaces(t.Context(), []string{"sh", "-c", "test $$ != 1"}); n.Made || n.Error == "" {
-		t.Errorf("a child that fails: got %+v", n)
-	}
-	n := probeNamespaces(t.Context(), []string{"sh", "-c", "test $$ = 1"})
-	if n.Made == (n.Error != "") {
-		t.Errorf("got %+v, want that they were made, or why not", n)
-	}
-	if !n.Made {
-		t.Skipf("this machine refuses namespaces: %s", n.Error)
-	}
-	if os.Geteuid() != 0 && !n.WithUser {
-		t.Errorf("got %+v, want a user namespace for user %d", n, os.Geteuid())
-	}
-}
 
 func TestProbeDocker(t *testing.T) {
 	sock := filepath.Join(t.TempDir(), "d.sock")
@@ -64,32 +43,12 @@ func TestProbeDocker(t *testing.T) {
 	}
 }
 
-func TestLive(t *testing.T) {
-	there := func(paths ...string) func(string) (string, error) {
-		return func(name string) (string, error) {
-			for _, p := range paths {
-				if p == name || filepath.Base(p) == name {
-					return p, nil
-				}
-			}
-			return "", errors.New("not there")
-		}
+func TestLiveOf(t *testing.T) {
+	if p := liveOf("/a/faildrill-live", nil); !p.ok() || p.Path != "/a/faildrill-live" {
+		t.Errorf("got %+v", p)
 	}
-	for _, c := range []struct {
-		exe, variable string
-		paths         []string
-		want          string
-	}{
-		{"/a/faildrill", "", []string{"/a/faildrill-live", "/p/faildrill-live"}, "/a/faildrill-live"},
-		{"/b/faildrill", "", []string{"/a/faildrill-live"}, "/a/faildrill-live"},
-		{"/a/faildrill", "/v/live", []string{"/a/faildrill-live", "/v/live"}, "/v/live"},
-		{"/a/faildrill", "/v/none", []string{"/a/faildrill-live"}, ""},
-		{"", "", nil, ""},
-	} {
-		p := Live(c.exe, c.variable, there(c.paths...))
-		if p.Path != c.want || p.ok() != (c.want != "") || !p.ok() && p.Fix == "" {
-			t.Errorf("%q, %q, %q: got %+v, want %q", c.exe, c.variable, c.paths, p, c.want)
-		}
+	if p := liveOf("", errors.New("not there")); p.Error != "not there" || p.Fix == "" {
+		t.Errorf("got %+v, want what is missing, and a command", p)
 	}
 }
 

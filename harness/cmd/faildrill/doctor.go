@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/doctor"
+	"github.com/faildrill/faildrill/harness/sandbox"
 )
 
 func (a *app) doctor() *cobra.Command {
@@ -34,7 +36,9 @@ func (a *app) doctor() *cobra.Command {
 			if err != nil {
 				return environmentError{fmt.Errorf("looking for this program itself: %w", err)}
 			}
-			r := doctor.Diagnose(doctor.Probe(cmd.Context(), doctor.Options{Executable: self, Child: []string{self, "--version"}}))
+			r := doctor.Diagnose(doctor.Probe(cmd.Context(), doctor.Options{
+				Live: localenvoy.Live, Command: sandbox.Command, Child: []string{self, "--version"},
+			}))
 			if output == "json" {
 				err = a.json(r)
 			} else {
