@@ -229,7 +229,7 @@ func (f *Folder) end(p *Played) error {
 	}
 	p.Folder = f.path
 	if f.trace != nil { // it was played
-		p.Replay = "faildrill run --on " + p.Backend + " --seed " + fmt.Sprint(p.Seed) + scaleFlag(p.Scale) + " " + filepath.Join(f.path, fileScenario)
+		p.Replay = "faildrill run --on " + p.Backend + p.flags + " --seed " + fmt.Sprint(p.Seed) + scaleFlag(p.Scale) + " " + filepath.Join(f.path, fileScenario)
 		f.keep(f.trace.Close())
 		f.keep(f.undo.Close())
 	}

@@ -92,6 +92,13 @@ func Rejudge(dir string) (Played, error) {
 	p := Played{Run: newRun(d, c, observed.Run.Backend), Prediction: prediction, Observed: observed}
 	p.Scale = s.Scale
 	p.restoreFile(dir)
+	p.ConfigDifferences = configDifferences(s, func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join(dir, dirEvidence, name))
+		if err != nil {
+			return nil // the backend kept none
+		}
+		return b
+	})
 	p.judge(d, c, s)
 	p.asWritten(dir)
 	f := &Folder{path: dir}

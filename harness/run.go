@@ -40,12 +40,22 @@ type Played struct {
 	Prediction *trace.Trace
 	Observed   *trace.Trace
 	Err        error // what broke underneath: the backend, or the run folder
+
+	flags string // of the backend, for the command that plays this again
+}
+
+// flagsOf are the flags that choose how a backend plays.
+func flagsOf(b backend.Backend) string {
+	if f, ok := b.(interface{ Flags() string }); ok {
+		return " " + f.Flags()
+	}
+	return ""
 }
 
 // Run plays a drill on a backend and says what came out.
 func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions) Played {
 	c := d.Compile()
-	p := Played{Run: newRun(d, c, b.Name())}
+	p := Played{Run: newRun(d, c, b.Name()), flags: flagsOf(b)}
 	if problems := Rejections(c); len(problems) > 0 {
 		p.Causes, p.Expectations = explain.Refusals(c), check.JudgeRefused(expectations(d))
 		v := result.Error
@@ -82,6 +92,7 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 	}
 	p.Observed = &sink.Trace
 	backend.InOrder(p.Observed)
+	p.ConfigDifferences = configDifferences(s, func(name string) []byte { return sink.Files[name] })
 	p.judge(d, c, s)
 	if err := o.Folder.end(&p); err != nil && p.Err == nil {
 		p.Err = err
@@ -130,6 +141,8 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 	}
 	p.Verdict = verdict(p.Expectations, im.Outcome)
 	switch {
+	case len(p.ConfigDifferences) > 0:
+		p.Verdict, p.Reason = result.Error, "a proxy had another configuration than was predicted"
 	case p.Divergence != nil:
 		p.Verdict, p.Reason = result.Error, "the run did something that the model does not permit"
 	case decides(p.NotModelled):

@@ -1,67 +1,15 @@
-// Package sandbox is a machine of one's own for a drill: namespaces in which the
-// endpoints' real addresses and ports can be used, from which nothing reaches
-// the outside, and of which nothing is left when its first process ends.
+// Package sandbox gives a program a machine of its own for a drill: namespaces in
+// which the endpoints' real addresses and ports can be used, from which nothing
+// reaches the outside, and of which nothing is left when the first process ends.
 //
-//	cmd := sandbox.Command("/path/to/program")      // outside: its namespaces are new
-//	...
-//	s, err := sandbox.Enter(sandbox.Options{...})   // inside, in the first process
-//	err = s.AddAddress(ip)                          // real addresses of upstreams
-//	client, err := s.AddClient()                    // a network namespace of its own
-//	nc, err := client.Dial(ctx, "tcp", "198.18.0.1:80")
+//	if err := sandbox.Check(); err != nil { ... }       // why there are none
+//	cmd := sandbox.Command("/path/to/program")          // its namespaces are new
 //
-// The layout: the first process is in the outer network namespace, where
-// the upstreams' addresses are on lo. Each client has a network namespace with a
-// veth pair to the outer one and a default route through it. The host's network is
-// not connected. A file system in memory is at Sandbox.Dir.
-//
-// It leaves out what runs inside.
+// What the program makes of them is in package machine, which has libraries that
+// this one leaves out.
 package sandbox
 
-import (
-	"errors"
-	"net/netip"
-)
+import "errors"
 
 // ErrUnavailable says that the system does not give this process namespaces.
 var ErrUnavailable = errors.New("no namespaces")
-
-// Network is the plan of the addresses that a sandbox uses for itself.
-type Network struct {
-	Prefix netip.Prefix // a /16: x.y.0.1 is the outer namespace, x.y.(n+1).0/24 the link to client n
-}
-
-// Outer is the address of the outer namespace, at which its servers are reached from everywhere.
-func (n Network) Outer() netip.Addr { return n.at(0, 1) }
-
-// gateway is the outer end of the link to a client, and inner the client's.
-func (n Network) gateway(client int) netip.Addr { return n.at(client+1, 1) }
-func (n Network) inner(client int) netip.Addr   { return n.at(client+1, 2) }
-
-func (n Network) at(c, d int) netip.Addr {
-	b := n.Prefix.Addr().As4()
-	b[2], b[3] = byte(c), byte(d)
-	return netip.AddrFrom4(b)
-}
-
-// mostClients is how many links fit in the plan.
-const mostClients = 250
-
-// candidates are networks that nobody's endpoints should be in: benchmarking,
-// shared address space, documentation made larger.
-var candidates = []netip.Prefix{
-	netip.MustParsePrefix("100.127.0.0/16"), netip.MustParsePrefix("198.19.0.0/16"), netip.MustParsePrefix("100.126.0.0/16"), netip.MustParsePrefix("10.255.0.0/16"),
-}
-
-// Plan is the first network that holds none of the addresses.
-func Plan(used []netip.Addr) (Network, error) {
-next:
-	for _, p := range candidates {
-		for _, a := range used {
-			if p.Contains(a.Unmap()) {
-				continue next
-			}
-		}
-		return Network{p}, nil
-	}
-	return Network{}, errors.New("every network that a sandbox could use for itself holds an endpoint's address")
-}

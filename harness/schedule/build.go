@@ -84,7 +84,7 @@ func (d *Drill) Compile() *Compiled {
 	spec := &d.Input.Scenario.Spec
 	s := &Schedule{
 		Schema: Schema, Name: d.Name, Profile: d.Profile, Seed: d.Seed, Scale: 1, Duration: trace.Sec(spec.Duration),
-		Steps: []Step{}, Observe: []trace.Sec{},
+		Steps: []Step{}, Observe: []trace.Sec{}, MeshConfig: meshConfigOf(spec.Mesh),
 	}
 	c := &Compiled{Drill: d, Schedule: s}
 	for i := range spec.Clients {
@@ -162,6 +162,34 @@ func meshOf(m *scenario.Mesh) istio.Mesh {
 	// Two attempts are Istio's own policy; anything else replaces it.
 	if n := m.DefaultRetryAttempts; n != nil && *n != 2 {
 		out.DefaultRetryAttempts = n
+	}
+	return out
+}
+
+// meshConfigOf is the same as istiod reads it (istio.mesh.v1alpha1.MeshConfig).
+func meshConfigOf(m *scenario.Mesh) map[string]any {
+	if m == nil {
+		return nil
+	}
+	out, locality := map[string]any{}, map[string]any{}
+	if m.ConnectTimeout > 0 {
+		out["connectTimeout"] = time.Duration(m.ConnectTimeout).String()
+	}
+	if m.LocalityFailover != nil {
+		locality["enabled"] = *m.LocalityFailover
+	}
+	var failover []any
+	for _, f := range m.Failover {
+		failover = append(failover, map[string]any{"from": f.From, "to": f.To})
+	}
+	if failover != nil {
+		locality["failover"] = failover
+	}
+	if len(locality) > 0 {
+		out["localityLbSetting"] = locality
+	}
+	if n := meshOf(m).DefaultRetryAttempts; n != nil {
+		out["defaultHttpRetryPolicy"] = map[string]any{"attempts": *n}
 	}
 	return out
 }

@@ -47,6 +47,8 @@ type Schedule struct {
 	// Documents is the Istio YAML itself, for backends that have a control
 	// plane: all of it at 0 s, and after each step of kind config.
 	Documents [][]Document `json:"documents"`
+	// MeshConfig is what the scenario says of Istio's MeshConfig, spelled as there.
+	MeshConfig map[string]any `json:"meshConfig,omitempty"`
 }
 
 // Document is one Istio object as text.

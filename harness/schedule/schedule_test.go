@@ -369,6 +369,19 @@ func TestMeshReachesTheTranslation(t *testing.T) {
 	}
 }
 
+// The same reaches a control plane, spelled as in Istio's MeshConfig.
+func TestMeshConfig(t *testing.T) {
+	in := load(t, strings.Replace(ties, "  duration: 40s", "  duration: 40s\n  mesh: {connectTimeout: 3s, localityFailover: false, failover: [{from: a, to: b}], defaultRetryAttempts: 5}", 1))
+	want := map[string]any{
+		"connectTimeout":         "3s",
+		"localityLbSetting":      map[string]any{"enabled": false, "failover": []any{map[string]any{"from": "a", "to": "b"}}},
+		"defaultHttpRetryPolicy": map[string]any{"attempts": 5},
+	}
+	if d := cmp.Diff(want, compile(t, in).Schedule.MeshConfig); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
 // A DNS fault names an upstream or its DNS name; upstreams in its addresses stand
 // for all of theirs, on the ports of those that they stand in for.
 func TestDNSFaults(t *testing.T) {

@@ -108,6 +108,11 @@ func Live() (string, error) {
 // Name is envoy.
 func (Backend) Name() string { return "envoy" }
 
+// Flags are those of the command line that choose the same programs.
+func (b Backend) Flags() string {
+	return fmt.Sprintf("--control-plane %s --envoy %s", b.options.ControlPlane, b.options.Envoy.Version)
+}
+
 // Play plays the schedule in namespaces of its own.
 func (b Backend) Play(ctx context.Context, s *schedule.Schedule, sink backend.Sink) error {
 	if err := ctx.Err(); err != nil {

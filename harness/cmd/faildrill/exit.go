@@ -99,7 +99,7 @@ func codeOfRun(p *harness.Played) code {
 		return codeEnvironment
 	case p.Outcome == result.Rejected && p.Verdict != result.Pass:
 		return codeInput
-	case p.Divergence != nil:
+	case p.Divergence != nil, len(p.ConfigDifferences) > 0:
 		return codeDivergence
 	case p.Verdict == result.Fail:
 		return codeFailed

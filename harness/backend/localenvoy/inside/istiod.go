@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"strconv"
@@ -42,12 +43,12 @@ func (c *fromIstiod) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	mesh := map[string]any{"accessLogFile": "/dev/stdout", "accessLogEncoding": "JSON", "accessLogFormat": string(format)}
+	maps.Copy(mesh, c.p.s.MeshConfig)
 	c.pod, err = istiod.Start(ctx, istiod.Options{
 		Binary: c.p.o.Istiod.Path, Dir: c.p.path("istiod"), Host: c.p.box.Network.Outer().String(), DebounceAfter: debounce,
-		Documents: c.p.s.Documents[0],
-		MeshConfig: map[string]any{
-			"accessLogFile": "/dev/stdout", "accessLogEncoding": "JSON", "accessLogFormat": string(format),
-		},
+		Documents:  c.p.s.Documents[0],
+		MeshConfig: mesh,
 	})
 	if err != nil {
 		return rejected(err)

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/sandbox"
+	"github.com/faildrill/faildrill/harness/sandbox/machine"
 	"github.com/faildrill/faildrill/harness/schedule"
 )
 
@@ -26,11 +26,11 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) error {
 	if err := json.Unmarshal(job, &j); err != nil {
 		return fmt.Errorf("reading the job: %w", err)
 	}
-	n, err := sandbox.Plan(addressesOf(j.Schedule))
+	n, err := machine.Plan(addressesOf(j.Schedule))
 	if err != nil {
 		return err
 	}
-	box, err := sandbox.Enter(sandbox.Options{Network: n, Nameserver: n.Outer()})
+	box, err := machine.Enter(machine.Options{Network: n, Nameserver: n.Outer()})
 	if err != nil {
 		return sandbox.Explain(err)
 	}
@@ -63,7 +63,7 @@ func addressesOf(s *schedule.Schedule) []netip.Addr {
 type player struct {
 	s       *schedule.Schedule
 	o       localenvoy.Options
-	box     *sandbox.Sandbox
+	box     *machine.Machine
 	sink    backend.Sink // of the parent
 	held    *held        // in front of it
 	hosts   *observe.Hosts
@@ -82,7 +82,7 @@ type player struct {
 	closing []func() // connections of the load
 }
 
-func newPlayer(j *localenvoy.Job, box *sandbox.Sandbox, sink backend.Sink) *player {
+func newPlayer(j *localenvoy.Job, box *machine.Machine, sink backend.Sink) *player {
 	p := &player{s: j.Schedule, o: j.Options, box: box, sink: sink, hosts: observe.NewHosts(j.Schedule), begun: make(chan struct{}), pushes: map[int][]push{}}
 	p.held = &held{Sink: sink}
 	p.net = newNetwork(p)
@@ -123,14 +123,4 @@ func (p *player) keep(name, path string) {
 		b = b[over:]
 	}
 	p.sink.Evidence(name, b)
-}
-
-// clientFile makes a file name of a client's.
-func clientFile(client, name string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '/' || r == '\\' {
-			return '-'
-		}
-		return r
-	}, client) + "-" + name
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/observe"
@@ -186,19 +188,28 @@ func (p *player) Stop(context.Context) error {
 		x.stop()
 	}
 	p.plane.stop()
-	if p.o.ControlPlane != "builtin" {
+	if p.o.ControlPlane == localenvoy.Istiod {
 		p.keep("istiod.log", p.path("istiod", "istiod.log"))
 	}
 	return errors.Join(p.tell(), p.net.stop())
 }
 
-// evidence keeps a proxy's configuration, and what was predicted of it.
+// evidence keeps the configuration that a proxy has from istiod, and what was
+// predicted of it: check.Config compares the two.
 func (p *player) evidence(x *proxy, config int) error {
+	if p.o.ControlPlane != localenvoy.Istiod {
+		return nil
+	}
 	predicted, err := envoyconfig.Predicted(&p.s.Configs[config][x.client])
 	if err != nil {
 		return err
 	}
-	p.sink.Evidence(clientFile(x.name, fmt.Sprintf("predicted-%d.json", config)), predicted)
+	dump, err := x.get("/config_dump?include_eds")
+	if err != nil {
+		return fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
+	}
+	p.sink.Evidence(backend.PredictedFile(x.name, config), predicted)
+	p.sink.Evidence(backend.DumpFile(x.name, config), dump)
 	return nil
 }
 
@@ -212,7 +223,7 @@ func (p *player) last(x *proxy) {
 		"config_dump.json": "/config_dump?include_eds", "clusters.txt": "/clusters", "stats.txt": "/stats?usedonly",
 	} {
 		if b, err := x.get(path); err == nil {
-			p.sink.Evidence(clientFile(x.name, name), b)
+			p.sink.Evidence(backend.ClientFile(x.name, name), b)
 		}
 	}
 }
@@ -255,12 +266,12 @@ func (p *player) tell() error {
 		p.sink.Event(e)
 	}
 	for _, x := range p.distinct() {
-		p.keep(clientFile(x.name, "envoy.log"), x.path("envoy.log"))
-		p.keep(clientFile(x.name, "outlier.log"), x.path("outlier.log"))
+		p.keep(backend.ClientFile(x.name, "envoy.log"), x.path("envoy.log"))
+		p.keep(backend.ClientFile(x.name, "outlier.log"), x.path("outlier.log"))
 		if !p.o.Packed {
-			p.keep(clientFile(x.name, "access.log"), p.plane.accessLog(x.client))
+			p.keep(backend.ClientFile(x.name, "access.log"), p.plane.accessLog(x.client))
 			if u := p.plane.upstreamLog(x.client); u != "" {
-				p.keep(clientFile(x.name, "upstream.log"), u)
+				p.keep(backend.ClientFile(x.name, "upstream.log"), u)
 			}
 		}
 	}

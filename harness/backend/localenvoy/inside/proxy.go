@@ -18,7 +18,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/observe"
-	"github.com/faildrill/faildrill/harness/sandbox"
+	"github.com/faildrill/faildrill/harness/sandbox/machine"
 )
 
 const (
@@ -36,7 +36,7 @@ type proxy struct {
 	name   string // of its client
 	client int
 	dir    string
-	net    *sandbox.Client
+	net    *machine.Client
 	admin  netip.AddrPort
 
 	cmd    *exec.Cmd

@@ -1,4 +1,4 @@
-package sandbox
+package machine
 
 import (
 	"errors"
@@ -20,8 +20,8 @@ type Options struct {
 	Nameserver netip.Addr // what resolv.conf names
 }
 
-// Sandbox is the machine, seen from its first process.
-type Sandbox struct {
+// Machine is seen from its first process.
+type Machine struct {
 	Dir     string // in memory
 	Network Network
 
@@ -36,13 +36,13 @@ type Sandbox struct {
 var homes = []string{"/mnt", "/media", "/srv"}
 
 // Enter makes the machine. It is called by the first process, once.
-func Enter(o Options) (*Sandbox, error) {
+func Enter(o Options) (*Machine, error) {
 	if os.Getpid() != 1 {
-		return nil, errors.New("entering a sandbox: not its first process")
+		return nil, errors.New("entering a machine: not its first process")
 	}
-	s := &Sandbox{Network: o.Network}
+	s := &Machine{Network: o.Network}
 	if err := s.mounts(o); err != nil {
-		return nil, fmt.Errorf("making the file systems of the sandbox: %w", err)
+		return nil, fmt.Errorf("making the file systems of the machine: %w", err)
 	}
 	lo, err := netlink.LinkByName("lo")
 	if err == nil {
@@ -52,12 +52,12 @@ func Enter(o Options) (*Sandbox, error) {
 		err = s.AddAddress(o.Network.Outer())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("making the network of the sandbox: %w", err)
+		return nil, fmt.Errorf("making the network of the machine: %w", err)
 	}
 	return s, nil
 }
 
-func (s *Sandbox) mounts(o Options) error {
+func (s *Machine) mounts(o Options) error {
 	// Nothing that is mounted here may show outside.
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("/: %w", err)
@@ -107,7 +107,7 @@ func overlay(own, system, text string) error {
 }
 
 // AddAddress makes an address one of the outer namespace; a second time does nothing.
-func (s *Sandbox) AddAddress(ip netip.Addr) error {
+func (s *Machine) AddAddress(ip netip.Addr) error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func noDAD(ip netip.Addr) int {
 }
 
 // Drop loses every SYN to the addresses, and to no others.
-func (s *Sandbox) Drop(to []netip.AddrPort) error {
+func (s *Machine) Drop(to []netip.AddrPort) error {
 	if s.nft == nil {
 		c, err := nftables.New()
 		if err != nil {

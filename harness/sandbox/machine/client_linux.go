@@ -1,4 +1,4 @@
-package sandbox
+package machine
 
 import (
 	"context"
@@ -31,9 +31,9 @@ func ipv6(client, end int) netip.Addr {
 }
 
 // AddClient makes a network namespace with a link to the outer one.
-func (s *Sandbox) AddClient() (*Client, error) {
+func (s *Machine) AddClient() (*Client, error) {
 	if s.clients == mostClients {
-		return nil, fmt.Errorf("%d clients; a sandbox has room for %d", s.clients+1, mostClients)
+		return nil, fmt.Errorf("%d clients; a machine has room for %d", s.clients+1, mostClients)
 	}
 	n := s.clients
 	c := &Client{Address: s.Network.inner(n), Gateway: s.Network.gateway(n)}

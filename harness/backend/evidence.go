@@ -1,0 +1,23 @@
+package backend
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ClientFile is the name of a file of evidence about a client.
+func ClientFile(client, name string) string {
+	return strings.NewReplacer("/", "-", "\\", "-").Replace(client) + "-" + name
+}
+
+// PredictedFile and DumpFile are the files with what was predicted of a client's
+// configuration, and with what its proxy had (see check.Config). The number is that
+// of the configuration in the schedule.
+func PredictedFile(client string, config int) string {
+	return ClientFile(client, fmt.Sprintf("predicted-%d.json", config))
+}
+
+// DumpFile is the other half.
+func DumpFile(client string, config int) string {
+	return ClientFile(client, fmt.Sprintf("config_dump-%d.json", config))
+}
