@@ -18,6 +18,7 @@ const (
 	RuleOneRoundRobinEndpoint RuleID = "istio/one-round-robin-endpoint"
 	RuleStaticNeedsAddress    RuleID = "istio/static-needs-address"
 	RuleMergeSameHost         RuleID = "istio/merge-same-host"
+	RuleAddressRepeats        RuleID = "istio/address-repeats"
 	RulePickNamespace         RuleID = "istio/pick-namespace"
 	RuleServiceExport         RuleID = "istio/service-export"
 	RuleDNSRefreshMinute      RuleID = "istio/dns-refresh-minute"
@@ -86,7 +87,7 @@ func Rules() []RuleID {
 	return []RuleID{
 		RuleResolution, RuleHostAsEndpoint, RulePortPrecedence, RuleEndpointWeight, RuleEndpointLocality,
 		RuleTopologyLocalityLabel, RuleTopologyLabels, RuleNoEmptyDNSCluster, RuleOneRoundRobinEndpoint,
-		RuleStaticNeedsAddress, RuleMergeSameHost, RulePickNamespace, RuleServiceExport, RuleDNSRefreshMinute, RuleDNSJitter,
+		RuleStaticNeedsAddress, RuleMergeSameHost, RuleAddressRepeats, RulePickNamespace, RuleServiceExport, RuleDNSRefreshMinute, RuleDNSJitter,
 		RuleClientLocality, RuleGroupByLocality, RuleEffectiveLocality, RuleFailoverNeedsOutlier, RuleLocalityMatch,
 		RuleFailoverRegion, RuleCompactPriorities, RuleFailoverPriority, RuleFailoverPriorityOverride,
 		RuleFailoverPriorityThenFive, RuleNetworkPreferred, RuleDNSFailoverPriority, RuleDistribute, RuleLocalityWeighted,

@@ -121,7 +121,7 @@ func (t *translator) mergeEntries(host string, entries []*Resource) *service {
 		if r != head && t.exported(entryOf(r).ExportTo, r.Namespace) && mergeable(head, r) {
 			s.addPorts(r)
 		}
-		for _, in := range t.instances(r, entryOf(r), host) {
+		for _, in := range repeated(t.instances(r, entryOf(r), host), len(entryOf(r).Addresses)) {
 			// Rule: RuleOneRoundRobinEndpoint: of several entries only the first endpoint a port is kept.
 			if entryOf(r).Resolution == networking.ServiceEntry_DNS_ROUND_ROBIN && roundRobinPorts[in.service] {
 				continue
@@ -131,6 +131,14 @@ func (t *translator) mergeEntries(host string, entries []*Resource) *service {
 		}
 	}
 	return s
+}
+
+// repeated lists the endpoints once for each address of the entry, since istiod
+// makes a service of each. EDS drops what is there again, but its locality weighs
+// the more; in a DNS cluster each is a host of its own.
+// Rule: RuleAddressRepeats, conversion.go: convertServices, convertServiceEntryToInstances.
+func repeated(list []instance, addresses int) []instance {
+	return slices.Repeat(list, max(addresses, 1))
 }
 
 // mergeable is pilot/pkg/model/sidecar.go: canMergeServices.

@@ -199,3 +199,23 @@ func TestSameHost(t *testing.T) {
 		}
 	}
 }
+
+// istiod of the 1.31 branch sends the endpoints of an entry with two addresses
+// twice, in this order, and Envoy has each name of a DNS cluster as two hosts.
+func TestAddressesRepeatEndpoints(t *testing.T) {
+	for addresses, want := range map[string]string{
+		"[]":                        "x.com:80*2 y.com:80",
+		"[240.1.2.3]":               "x.com:80*2 y.com:80",
+		"[240.1.2.3, 240.1.0.0/24]": "x.com:80*2 y.com:80 x.com:80*2 y.com:80",
+	} {
+		tr := Translate(read(t, "in.yaml", entryYAML("{name: a}", "hosts: [a.com], addresses: "+addresses+
+			", resolution: DNS, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: x.com, weight: 2}, {address: y.com}]")), inR1, Mesh{}, profile(t, "1.31"))
+		c := cluster(t, tr, "outbound|80||a.com")
+		if got := endpoints(c); got != want {
+			t.Errorf("addresses %s: got %s, want %s", addresses, got, want)
+		}
+		if got, want := c.Localities[0].Weight, uint32(3*len(c.Localities[0].Endpoints)/2); got != want {
+			t.Errorf("addresses %s: locality weight %d, want %d", addresses, got, want)
+		}
+	}
+}
