@@ -82,18 +82,14 @@ func Diagnose(f Facts) Report {
 	if docker.State == Missing { // no backend of this release uses it
 		docker.State, docker.Fix = Note, ""
 	}
-	builtin := []Check{live, envoy, namespaces}
-	if f.OS == "darwin" {
-		builtin = builtin[:2]
-	}
 	return Report{
 		Schema:  Schema,
 		Machine: f.machine(),
 		Backends: []Backend{
 			{Name: Model, Runs: true, Note: "virtual time", Fixes: []string{}},
 			{Name: Inproc, Runs: true, Note: "real sockets on the loopback interface", Fixes: []string{}},
-			f.backend(EnvoyBuiltin, "real Envoy, configured by faildrill", builtin),
-			f.backend(EnvoyIstiod, "real Envoy, configured by real istiod", []Check{live, envoy, istiod, namespaces}),
+			backend(EnvoyBuiltin, "real Envoy, configured by faildrill", []Check{live, envoy, namespaces}),
+			backend(EnvoyIstiod, "real Envoy, configured by real istiod", []Check{live, envoy, istiod, namespaces}),
 			{Name: Kind, Note: "not part of this release", Fixes: []string{}},
 			{Name: Cluster, Note: "not part of this release", Fixes: []string{}},
 		},
@@ -103,7 +99,7 @@ func Diagnose(f Facts) Report {
 }
 
 // backend can run when nothing that it needs is missing.
-func (f Facts) backend(name, what string, needs []Check) Backend {
+func backend(name, what string, needs []Check) Backend {
 	b := Backend{Name: name, Runs: true, Note: what, Fixes: []string{}}
 	var missing []string
 	for _, c := range needs {
@@ -115,11 +111,8 @@ func (f Facts) backend(name, what string, needs []Check) Backend {
 			b.Fixes = append(b.Fixes, c.Fix)
 		}
 	}
-	switch {
-	case len(missing) > 0:
+	if len(missing) > 0 {
 		b.Runs, b.Note = false, "missing: "+strings.Join(missing, ", ")
-	case f.OS == "darwin" && name == EnvoyBuiltin:
-		b.Note += ", endpoints on ports of the loopback interface"
 	}
 	return b
 }

@@ -126,7 +126,7 @@ func TestNeeds(t *testing.T) {
 		{"namespaces", func(f *Facts) { f.Namespaces = Namespaces{Error: "no"} }, false, false},
 		{"go", func(f *Facts) { f.Go = gone }, true, true},
 		{"docker", func(f *Facts) { f.Docker = gone }, true, true},
-		{"linux", func(f *Facts) { f.OS, f.Namespaces = "darwin", Namespaces{} }, true, false},
+		{"linux", func(f *Facts) { f.OS, f.Namespaces = "darwin", Namespaces{} }, false, false},
 	} {
 		f := machines()["whole"]
 		c.take(&f)
@@ -150,8 +150,8 @@ func TestLacks(t *testing.T) {
 		{whole, nil, ""},
 		{whole, []string{Model, Inproc, Envoy}, ""},
 		{whole, []string{Kind}, "kind cannot run here (not part of this release)"},
-		{mac, []string{EnvoyBuiltin}, ""},
-		{mac, []string{Inproc, Envoy}, "envoy-istiod cannot run here (missing: namespaces)"},
+		{mac, []string{EnvoyBuiltin}, "envoy-builtin cannot run here (missing: namespaces)"},
+		{mac, []string{Inproc, Envoy}, "envoy-builtin cannot run here (missing: namespaces); envoy-istiod cannot run here (missing: namespaces)"},
 	} {
 		if got := c.r.Lacks(c.want); got != c.says {
 			t.Errorf("%v: got %q, want %q", c.want, got, c.says)
