@@ -140,6 +140,10 @@ func (m *merger) refused(before, after *Poll, cluster string, n int64, changes [
 	return out
 }
 
+// reading is how long it can take to read the counters of a proxy: what happened
+// meanwhile may be in the next reading.
+const reading = trace.Sec(250 * time.Millisecond)
+
 // refusal is a refused ejection by the attempt that caused it.
 type refusal struct {
 	a     *trace.Attempt
@@ -152,7 +156,7 @@ func (m *merger) between(client int32, cluster string, from, to trace.Sec, as []
 	var failed []*trace.Attempt
 	for i := range as {
 		a := &as[i]
-		if a.Charged && a.Done > from-hop && a.Done <= to && m.hosts.Rows[a.Host].Cluster == cluster {
+		if a.Charged && a.Done > from-reading && a.Done <= to && m.hosts.Rows[a.Host].Cluster == cluster {
 			failed = append(failed, a)
 		}
 	}
@@ -166,12 +170,17 @@ func (m *merger) between(client int32, cluster string, from, to trace.Sec, as []
 				n++
 			}
 		}
+		if n > len(free) && len(failed) > 0 {
+			free = failed
+		}
 		if n > len(free) {
 			m.note(to, "%d ejections of %s by %s were refused, and %d failed attempts were seen", n, cluster, d, len(free))
-			n = len(free)
 		}
 		for k := range n {
-			a := free[(k+1)*len(free)/n-1]
+			if len(free) == 0 {
+				break
+			}
+			a := free[max((k+1)*len(free)/n, 1)-1]
 			used[refusal{a, d}] = true
 			out = append(out, trace.Change{At: a.Done + 1, Client: client, Host: a.Host, Event: trace.OverflowEvent, Cause: d})
 		}

@@ -61,7 +61,7 @@ func parseLine(text []byte) (Line, error) {
 
 		Status, Attempts                       int32
 		Connection                             uint64
-		ConnectBegin, SendBegin, ResponseBegin *int64
+		ConnectBegin, SendBegin, ResponseBegin *float64 // Envoy 1.36 writes 800000 as 8e+05
 	}
 	if err := json.Unmarshal(text, &j); err != nil {
 		return Line{}, err
@@ -85,7 +85,7 @@ func parseLine(text []byte) (Line, error) {
 	return l, nil
 }
 
-func point(ns *int64) time.Duration {
+func point(ns *float64) time.Duration {
 	if ns == nil {
 		return never
 	}

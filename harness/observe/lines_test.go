@@ -29,6 +29,14 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// Round numbers are written with an exponent (1.36.2).
+func TestExponents(t *testing.T) {
+	got, err := Access([]byte(strings.Replace(answered, "2002359747", "8e+05", 1)))
+	if err != nil || got[0].SendBegin != 800*time.Microsecond {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
 // A refused connect has no points of its own, and a log can break in the middle.
 func TestBadLines(t *testing.T) {
 	refused := `{"cluster":"c","connectBegin":null,"end":"1.000000001","flags":"UF","host":"198.18.0.1:80","request":"7","responseBegin":null,"sendBegin":null,"start":"1.000000000","status":0}` + "\n"
