@@ -3,17 +3,12 @@ package check
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 )
-
-// Slack is how far two clocks of one process may be apart: what happened within
-// it of a change may have seen either side of the change.
-const Slack = trace.Sec(2 * time.Millisecond)
 
 // hops are as short as can be: they make what the main thread decides, and what
 // the workers hear of it, two moments that the slack can fall between.
@@ -29,28 +24,47 @@ const maxStates = 128
 // if there is none, and why nothing can be said where there are more
 // explanations than it follows.
 //
-// The run must have been made with the engine's own delays of zero, as inproc
-// does, or with delays below Slack.
+// How exactly the run was observed follows from its backend (TimingOf). One of
+// inproc must have been made with the engine's own delays of zero, or with delays
+// below Slack.
 func Accept(s *schedule.Schedule, t *trace.Trace) (d *result.Divergence, undecided string) {
-	a := acceptor{s: s, t: t.Unpack(), slack: Slack + trace.Sec(t.LongestStall()), changes: map[int32][]*trace.Change{}}
+	return AcceptWithin(s, t, TimingOf(t.Run.Backend))
+}
+
+// AcceptWithin is Accept for a run that was observed so exactly. A stall that the
+// run noted is added to what its clocks may be apart.
+func AcceptWithin(s *schedule.Schedule, t *trace.Trace, timing Timing) (d *result.Divergence, undecided string) {
+	a := acceptor{s: s, t: t.Unpack(), timing: timing, slack: timing.Slack + trace.Sec(t.LongestStall()), changes: map[int32][]*trace.Change{}}
 	for i := range t.Changes {
 		c := &t.Changes[i]
 		a.changes[c.Host] = append(a.changes[c.Host], c)
 	}
 	if d := a.requests(); d != nil {
-		return d, ""
+		return a.orUnknown(d)
 	}
 	for _, line := range a.lines() {
 		if d := a.line(line); d != nil {
-			return d, ""
+			return a.orUnknown(d)
 		}
 	}
 	return nil, a.undecided
 }
 
+// orUnknown is a divergence, unless an attempt before it was inferred.
+func (a *acceptor) orUnknown(d *result.Divergence) (*result.Divergence, string) {
+	for i := range a.t.Attempts {
+		at := &a.t.Attempts[i]
+		if at.Inferred && (at.At-a.slack).Seconds() <= d.At {
+			return nil, fmt.Sprintf("nobody saw attempt %d of request %d, at %s", at.N, at.Request, seconds(at.At))
+		}
+	}
+	return d, ""
+}
+
 type acceptor struct {
 	s         *schedule.Schedule
 	t         *trace.Trace
+	timing    Timing
 	slack     trace.Sec
 	changes   map[int32][]*trace.Change // by host
 	undecided string

@@ -76,6 +76,9 @@ func causeOf(c *engine.Change) string {
 
 // change ticks off what the state decided, too.
 func (a *acceptor) change(st *state, c *trace.Change) bool {
+	if a.counted(c.Event) {
+		return a.count(st, c)
+	}
 	for i, u := range st.untold {
 		if st.traceOf[u.Host] != c.Host || changeNames[u.Kind] != c.Event || causeOf(&u) != c.Cause {
 			continue
@@ -93,9 +96,34 @@ func (a *acceptor) change(st *state, c *trace.Change) bool {
 // observed by now.
 func (a *acceptor) overdue(st *state, now trace.Sec) bool {
 	for _, u := range st.untold {
-		if trace.Sec(u.At)+2*a.slack < now {
+		late := 2 * a.slack
+		if a.counted(changeNames[u.Kind]) {
+			late += 2 * a.timing.Overflow
+		}
+		if trace.Sec(u.At)+late < now {
 			return true
 		}
+	}
+	return false
+}
+
+// counted reports whether changes of a kind were read from a counter: how many
+// there were is exact, when and of which host is not.
+func (a *acceptor) counted(event string) bool {
+	return event == trace.OverflowEvent && a.timing.Overflow > 0
+}
+
+// count ticks off the first refused ejection that the counter can be about.
+func (a *acceptor) count(st *state, c *trace.Change) bool {
+	for i, u := range st.untold {
+		if u.Kind != engine.EjectionOverflow {
+			continue
+		}
+		if d := trace.Sec(u.At) - c.At; d > a.timing.Overflow+a.slack || d < -a.timing.Overflow-a.slack {
+			continue
+		}
+		st.untold = slices.Delete(st.untold, i, i+1)
+		return true
 	}
 	return false
 }

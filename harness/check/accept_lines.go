@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"math"
 	"reflect"
 	"slices"
 
@@ -16,6 +17,16 @@ type line struct {
 	client  int32
 	cluster string
 	events  []moment
+}
+
+// until is when the cluster that was constructed at an instant ends.
+func (l *line) until(at trace.Sec) trace.Sec {
+	for _, m := range l.events {
+		if m.config != nil && m.at > at {
+			return m.at
+		}
+	}
+	return math.MaxInt64
 }
 
 // moment is something that was observed of a cluster.
@@ -66,7 +77,11 @@ func (a *acceptor) lines() []*line {
 	for i := range a.t.Changes {
 		c := &a.t.Changes[i]
 		l := get(c.Client, a.t.Hosts[c.Host].Cluster)
-		l.events = append(l.events, moment{at: c.At, rank: rankChange, change: c})
+		at := c.At
+		if a.counted(c.Event) {
+			at += a.timing.Overflow
+		}
+		l.events = append(l.events, moment{at: at, rank: rankChange, change: c})
 	}
 	for i := range a.t.Requests {
 		r := &a.t.Requests[i]
@@ -124,10 +139,10 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 		}
 		have = next
 	}
-	take(&a.s.Configs[0][client], 0, 0)
+	take(&a.s.Configs[0][client], 0, a.timing.Built)
 	for i := range a.t.Steps {
 		if st := &a.t.Steps[i]; st.Kind == schedule.KindConfig {
-			take(&a.s.Configs[a.s.Steps[st.Index].Config][client], st.At, st.Done)
+			take(&a.s.Configs[a.s.Steps[st.Index].Config][client], st.At, max(st.Done, st.Witnessed))
 		}
 	}
 }

@@ -34,8 +34,17 @@ func (a *acceptor) requests() *result.Divergence {
 func (a *acceptor) request(r *trace.Request, as []*trace.Attempt) *result.Divergence {
 	load := &a.s.Clients[r.Client].Load
 	route := engine.Route(a.configAt(r.Client, r.Sent), load.Host, load.Port, load.Path)
-	if route == nil || len(as) == 0 {
-		return nil // no route, no host, or no answer before the first attempt ended
+	if route == nil {
+		return nil
+	}
+	if status := ownStatus(r.Flags); status != 0 && r.Status != 0 && r.Status != status {
+		return &result.Divergence{
+			At: r.Done.Seconds(), Decision: fmt.Sprintf("answer to request %d", r.N),
+			Permitted: fmt.Sprintf("status %d with the flags %s", status, r.Flags), Observed: fmt.Sprintf("status %d", r.Status),
+		}
+	}
+	if len(as) == 0 {
+		return nil // no host, or no answer before the first attempt ended
 	}
 	state := retry.Start(route.Retry)
 	for i, at := range as {
@@ -56,6 +65,18 @@ func (a *acceptor) request(r *trace.Request, as []*trace.Attempt) *result.Diverg
 // cutShort reports whether something else than the attempts ended the request.
 func (a *acceptor) cutShort(r *trace.Request) bool {
 	return r.Status == 0 || r.Flags&(trace.FlagUH|trace.FlagUT|trace.FlagDC|trace.FlagUO) != 0
+}
+
+// ownStatus is the status with which the proxy answers by itself, by the flag that
+// says why; 0 where the flag says nothing of it.
+func ownStatus(f trace.Flags) int32 {
+	switch {
+	case f&(trace.FlagUH|trace.FlagNC) != 0:
+		return 503
+	case f&trace.FlagNR != 0:
+		return 404
+	}
+	return 0
 }
 
 func (a *acceptor) final(r *trace.Request, at *trace.Attempt, d retry.Decision) *result.Divergence {

@@ -16,6 +16,7 @@ type state struct {
 	kept    []keptBy        // of requests under a retry priority
 	traceOf []int32
 	rowOf   func(*engine.Host) int32
+	beats   *beats // nil: ticks are when they should be
 }
 
 // keptBy is what a request's retry priority keeps.
@@ -25,7 +26,7 @@ type keptBy struct {
 }
 
 func (st *state) clone() *state {
-	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf}
+	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf, beats: st.beats}
 }
 
 func (k keptBy) same(o keptBy) bool {
@@ -64,6 +65,7 @@ func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
 		hosts[i].Trace = st.rowOf(&hosts[i])
 		st.traceOf = append(st.traceOf, hosts[i].Trace)
 	}
+	st.beats = a.beatsOf(l, c, at, l.until(at))
 	st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, hops, int64(at), &st.ch)
 	return st
 }
@@ -91,9 +93,9 @@ func (a *acceptor) instants(st *state, at trace.Sec) []*state {
 	return out
 }
 
-// advance is what can have become of the state by an instant: one state for each
+// drawn is what can have become of the state by an instant: one state for each
 // way in which the draws can fall that nobody observes when they are made.
-func (a *acceptor) advance(st *state, to trace.Sec) []*state {
+func (a *acceptor) drawn(st *state, to trace.Sec) []*state {
 	scripts := [][]uint64{nil}
 	var out []*state
 	for len(scripts) > 0 && len(out) < maxStates {

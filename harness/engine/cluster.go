@@ -240,6 +240,15 @@ const never = math.MaxInt64
 // Next is when the cluster has something to do by itself.
 func (c *Cluster) Next() (int64, bool) { return c.due, c.due != never }
 
+// NextTick is when the interval timer fires next, if there is one.
+func (c *Cluster) NextTick() (int64, bool) { return c.detector.NextTick(), c.watched }
+
+// Retick moves the next interval tick, and with it those that follow.
+func (c *Cluster) Retick(at int64) {
+	c.detector.Retick(at)
+	c.due = c.next()
+}
+
 // next finds what is due first.
 func (c *Cluster) next() int64 {
 	at := int64(never)

@@ -29,7 +29,11 @@ func (m *merger) changes(client int32, c *Client, as []trace.Attempt) []trace.Ch
 			continue
 		}
 		if e.Cause != "" && !e.AtTick {
-			if a := causeOf(&ch, as); a != nil {
+			a := causeOf(&ch, as)
+			if a == nil {
+				a = m.inferredCause(&ch, as)
+			}
+			if a != nil {
 				// The line of an attempt that got no answer is written after the fact.
 				if a.Result != trace.Answered {
 					a.Done = max(a.At, min(a.Done, ch.At+cutBy-1))
@@ -53,7 +57,7 @@ func causeOf(c *trace.Change, as []trace.Attempt) *trace.Attempt {
 	var best *trace.Attempt
 	for i := range as {
 		a := &as[i]
-		if a.Host != c.Host || !a.Charged && c.Event != trace.Degraded || a.Done < c.At-hop || a.Done > c.At+cutBy+hop {
+		if a.Inferred || a.Host != c.Host || !a.Charged && c.Event != trace.Degraded || a.Done < c.At-hop || a.Done > c.At+cutBy+hop {
 			continue
 		}
 		before := a.Done < c.At+cutBy
@@ -65,6 +69,34 @@ func causeOf(c *trace.Change, as []trace.Attempt) *trace.Attempt {
 		}
 	}
 	return best
+}
+
+// inferredCause is the attempt that no log has and that the change tells of: one
+// of a request that was under way. The change says which host it was on, and when.
+func (m *merger) inferredCause(c *trace.Change, as []trace.Attempt) *trace.Attempt {
+	for i := range as {
+		a := &as[i]
+		if !a.Inferred || a.Host >= 0 && a.Host != c.Host || a.At > c.At+cutBy || as[lastOf(as, i)].Done < c.At {
+			continue
+		}
+		a.Host, a.Done = c.Host, max(a.At, c.At)
+		m.charge(a, m.hosts.Rows[c.Host].Cluster)
+		// The attempts that follow come after it.
+		for k := i + 1; k < len(as) && as[k].Request == a.Request && as[k].Client == a.Client; k++ {
+			as[k].At = max(as[k].At, as[k-1].Done)
+			as[k].Done = max(as[k].Done, as[k].At)
+		}
+		return a
+	}
+	return nil
+}
+
+// lastOf is the last inferred attempt of the same request.
+func lastOf(as []trace.Attempt, i int) int {
+	for i+1 < len(as) && as[i+1].Inferred && as[i+1].Request == as[i].Request && as[i+1].Client == as[i].Client {
+		i++
+	}
+	return i
 }
 
 // detectors are the causes that a single result can set off, as Envoy counts

@@ -5,7 +5,9 @@ import (
 	"strings"
 
 	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/engine/retry"
 	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
 )
 
 // unlogged are the attempts of a request without an upstream log: the access log
@@ -26,13 +28,23 @@ func (m *merger) unlogged(r *trace.Request, l *Line, c *Client) []trace.Attempt 
 	if r.Flags&trace.FlagUH != 0 {
 		last.Host, last.Charged = -1, false
 	}
-	if n > 1 || last.Host < 0 {
+	logged := last.Host >= 0
+	first := n - 1 // how many are not logged
+	if !logged {
+		first = n
+	}
+	if first > 0 {
 		hosts := m.failing(r.Client, l, c)
-		for k := int32(1); k < n || k == n && last.Host < 0; k++ {
-			a := trace.Attempt{At: m.at(l.Start), Done: last.At, Client: r.Client, Request: r.N, N: k, Host: -1, Result: trace.Refused}
+		begin, step := m.at(l.Start), (last.At-m.at(l.Start))/trace.Sec(first)
+		for k := range trace.Sec(first) {
+			a := trace.Attempt{
+				At: begin + k*step, Done: begin + (k+1)*step, Client: r.Client, Request: r.N, N: int32(k) + 1, Host: -1, Result: trace.Refused, Inferred: true,
+			}
 			if len(hosts) == 1 {
 				a.Host = hosts[0].host
-				a.Result, a.Status = m.guess(r, l, hosts[0].connect, (last.At-m.at(l.Start))/trace.Sec(max(1, n-1)))
+			}
+			if len(hosts) > 0 && !slices.ContainsFunc(hosts, func(f failing) bool { return f.connect != hosts[0].connect }) {
+				a.Result, a.Status = m.guess(r, l, hosts[0].connect, step)
 			}
 			m.charge(&a, l.Cluster)
 			out = append(out, a)
@@ -41,7 +53,7 @@ func (m *merger) unlogged(r *trace.Request, l *Line, c *Client) []trace.Attempt 
 			m.note(r.Done, "request %d had %d attempts that no log tells of, on one of %d hosts", r.N, len(out), len(hosts))
 		}
 	}
-	if last.Host >= 0 {
+	if logged {
 		out = append(out, last)
 	}
 	return out
@@ -61,14 +73,23 @@ func (m *merger) guess(r *trace.Request, l *Line, connect bool, took trace.Sec) 
 		return trace.Refused, 0
 	case route != nil && route.Retry != nil && route.Retry.PerTryTimeout > 0 && took.D() >= route.Retry.PerTryTimeout-early:
 		return trace.PerTryTimeout, 0
+	case route != nil && route.Retry != nil && retries503(route.Retry):
+		return trace.Answered, 503
 	}
-	return trace.Answered, 503
+	return trace.Reset, 0
+}
+
+func retries503(p *xds.RetryPolicy) bool {
+	s := retry.Start(p)
+	return s.Decide(retry.Response, 503) == retry.Again
 }
 
 // lastAttempt is the one that the access log describes.
 func (m *merger) lastAttempt(r *trace.Request, l *Line) trace.Attempt {
 	x := *l
 	switch {
+	case l.Attempts <= 1:
+		// Picked as soon as the request was there: a connection may take a while.
 	case l.ConnectBegin >= 0:
 		x.Start = l.Start.Add(l.ConnectBegin)
 	case l.SendBegin >= 0:

@@ -191,6 +191,9 @@ type Attempt struct {
 	Status  int32  `json:"status,omitempty"`
 	Result  Result `json:"result"`
 	Charged bool   `json:"charged"` // counted against the host by outlier detection
+	// Inferred: no log has the attempt. That it was made is certain; when, on
+	// which host and how it ended is what fits the counters.
+	Inferred bool `json:"inferred,omitempty"`
 }
 
 // Request is one request of a client with its final answer.

@@ -188,3 +188,7 @@ func (d *Detector) Active() int { return d.active }
 
 // NextTick is when the interval timer fires next.
 func (d *Detector) NextTick() int64 { return d.next }
+
+// Retick moves the next interval tick, and with it those that follow: Envoy arms
+// the timer anew at each tick, and a run can show when it fired.
+func (d *Detector) Retick(at int64) { d.next = at }

@@ -1,0 +1,158 @@
+package check
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// beats are the interval ticks of a cluster as a run shows them. Only a tick that
+// did something shows: the others are somewhere near.
+type beats struct {
+	built    trace.Sec
+	interval trace.Sec
+	seen     map[int64]*beat
+}
+
+// beat is a tick at which something happened.
+type beat struct {
+	at    trace.Sec
+	hosts map[int32]bool // those that returned
+}
+
+// beatsOf are the ticks of a cluster from its construction to its end; nil when
+// they come exactly when they should.
+func (a *acceptor) beatsOf(l *line, c *xds.Cluster, built, end trace.Sec) *beats {
+	if c.OutlierDetection == nil || a.timing.Early == 0 && a.timing.Late == 0 {
+		return nil
+	}
+	b := &beats{built: built, interval: trace.Sec(c.OutlierDetection.Interval), seen: map[int64]*beat{}}
+	if b.interval < 4*(a.timing.Early+a.timing.Late) {
+		return nil
+	}
+	for i := range a.t.Changes {
+		ch := &a.t.Changes[i]
+		if ch.Client != l.client || a.t.Hosts[ch.Host].Cluster != l.cluster || ch.At <= built || ch.At > end || !atTick(ch) {
+			continue
+		}
+		n := b.number(ch.At)
+		if d := ch.At - b.nominal(n); d < -a.timing.Early-a.slack || d > a.timing.Late+trace.Sec(n)*a.timing.Drift+a.slack {
+			continue // no tick: a divergence
+		}
+		s := b.seen[n]
+		if s == nil {
+			s = &beat{at: ch.At, hosts: map[int32]bool{}}
+			b.seen[n] = s
+		}
+		s.at = min(s.at, ch.At)
+		if ch.Event == trace.Returned || ch.Event == trace.Undegraded {
+			s.hosts[ch.Host] = true
+		}
+	}
+	return b
+}
+
+// atTick reports whether a change happens at a tick only.
+func atTick(c *trace.Change) bool {
+	return c.Event == trace.Returned || c.Event == trace.Undegraded || slices.Contains(atTicks, c.Cause)
+}
+
+func (b *beats) nominal(n int64) trace.Sec { return b.built + trace.Sec(n)*b.interval }
+
+// number is which tick is nearest.
+func (b *beats) number(at trace.Sec) int64 {
+	return int64((at - b.built + b.interval/2) / b.interval)
+}
+
+// off is by how much the last tick that was seen up to this one was off.
+func (b *beats) off(n int64) trace.Sec {
+	last := int64(0)
+	for k := range maps.Keys(b.seen) {
+		if k <= n && k > last {
+			last = k
+		}
+	}
+	if last == 0 {
+		return 0
+	}
+	return b.seen[last].at - b.nominal(last)
+}
+
+// instants are when the tick can have been, the likeliest first.
+func (b *beats) instants(n int64, t Timing) []trace.Sec {
+	if s := b.seen[n]; s != nil {
+		return []trace.Sec{s.at, s.at + max(0, t.Cut-1)}
+	}
+	at := b.nominal(n) + b.off(n)
+	return []trace.Sec{at, at - t.Early, at + t.Early, at + t.Late}
+}
+
+// returned reports whether exactly the hosts that came back at the tick are told.
+func (b *beats) returned(n int64, st *state, told int) bool {
+	var want map[int32]bool
+	if s := b.seen[n]; s != nil {
+		want = s.hosts
+	}
+	got := 0
+	for _, u := range st.untold[told:] {
+		if u.Kind == engine.HostReturned || u.Kind == engine.HostUndegraded {
+			if !want[st.traceOf[u.Host]] {
+				return false
+			}
+			got++
+		}
+	}
+	return got == len(want)
+}
+
+// advance is what can have become of the state by an instant. Interval ticks are
+// where the run shows them: the timer of a live proxy is some milliseconds off, and
+// who is due back at a tick depends on it.
+func (a *acceptor) advance(st *state, to trace.Sec) []*state {
+	tick, ok := st.c.NextTick()
+	if st.beats == nil || !ok {
+		return a.drawn(st, to)
+	}
+	n := st.beats.number(trace.Sec(tick))
+	instants := st.beats.instants(n, a.timing)
+	if slices.Min(instants) > to {
+		st = st.clone()
+		st.c.Retick(int64(instants[0]))
+		return a.drawn(st, to)
+	}
+	at, after := a.tick(st, n, instants)
+	if at > to {
+		st = st.clone()
+		st.c.Retick(int64(at))
+		return a.drawn(st, to)
+	}
+	var out []*state
+	for _, x := range after {
+		out = append(out, a.advance(x, to)...)
+	}
+	return out
+}
+
+// tick finds the instant at which the tick does what was observed, and what comes
+// of it. If there is none, it is the likeliest.
+func (a *acceptor) tick(st *state, n int64, instants []trace.Sec) (trace.Sec, []*state) {
+	var first []*state
+	for _, at := range instants {
+		x := st.clone()
+		x.c.Retick(int64(at))
+		after := a.drawn(x, at)
+		fits := slices.DeleteFunc(slices.Clone(after), func(y *state) bool {
+			return !st.beats.returned(n, y, len(st.untold))
+		})
+		if len(fits) > 0 {
+			return at, fits
+		}
+		if first == nil {
+			first = after
+		}
+	}
+	return instants[0], first
+}

@@ -1,0 +1,51 @@
+package check
+
+import (
+	"time"
+
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// Timing is how exactly the events of a run tell when they happened.
+type Timing struct {
+	// Slack is how far two clocks may be apart: what happened within it of a
+	// change may have seen either side of the change.
+	Slack trace.Sec
+	// Cut is how much of the time of a change was cut off, at most.
+	Cut trace.Sec
+	// Early and Late are how far from their nominal instants interval ticks can be,
+	// counted from the construction of the cluster, and Drift how much later each
+	// tick can be than the one before it. All 0: not at all. The returns that were
+	// observed say when a tick was.
+	Early, Late, Drift trace.Sec
+	// Built is how long after a configuration was due a proxy can take it.
+	Built trace.Sec
+	// Overflow is how far a refused ejection can be from the instant that the
+	// trace gives it, and on another host: a counter was read every so often.
+	// 0: it was observed like any other change.
+	Overflow trace.Sec
+}
+
+// Slack is the slack of backends that record what they do themselves.
+const Slack = trace.Sec(2 * time.Millisecond)
+
+// Inproc is the timing of a backend that records what it does itself.
+var Inproc = Timing{Slack: Slack}
+
+// Envoy is the timing of the logs of a real proxy: the event log has milliseconds,
+// timers count from when the event loop last looked at the clock, each tick arms
+// the timer anew, and counters are read four times a second or more often.
+var Envoy = Timing{
+	Slack: trace.Sec(5 * time.Millisecond), Cut: trace.Sec(time.Millisecond),
+	Built: trace.Sec(time.Second),
+	Early: trace.Sec(20 * time.Millisecond), Late: trace.Sec(20 * time.Millisecond), Drift: trace.Sec(time.Millisecond),
+	Overflow: trace.Sec(300 * time.Millisecond),
+}
+
+// TimingOf is the timing of a backend.
+func TimingOf(backend string) Timing {
+	if backend == "envoy" {
+		return Envoy
+	}
+	return Inproc
+}
