@@ -132,6 +132,9 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 			for _, ld := range a.t.Loads {
 				if ld.Client == client && ld.Cluster == c.Name && ld.At >= from && ld.At <= to {
 					at = ld.At
+					if from == 0 {
+						break // there was none before
+					}
 				}
 			}
 			l := get(client, c.Name)

@@ -249,6 +249,16 @@ func (c *Cluster) Retick(at int64) {
 	c.due = c.next()
 }
 
+// Follow does what a live proxy did to a host, as its event log says, and lets the
+// workers know of it. A cluster that only follows has no ticks of its own: they
+// are moved out of the way with Retick.
+func (c *Cluster) Follow(now int64, h int32, v outlier.Verdict, ch *Chooser, tell func(Change)) {
+	c.Advance(now, ch, tell)
+	c.detector.Follow(h, v)
+	c.healthChanged(now, ch, tell)
+	c.due = c.next()
+}
+
 // next finds what is due first.
 func (c *Cluster) next() int64 {
 	at := int64(never)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 	"github.com/faildrill/faildrill/harness/xds"
@@ -35,7 +34,7 @@ type Client struct {
 // Output is what a trace says of the proxies.
 type Output struct {
 	Hosts    []trace.Host
-	Loads    []trace.Load // of clusters that were built
+	Loads    []trace.Load // as they follow from the changes
 	Changes  []trace.Change
 	Attempts []trace.Attempt
 	Requests []trace.Request
@@ -86,13 +85,13 @@ type merger struct {
 }
 
 func (m *merger) client(client int32, c *Client) {
-	m.loads(client, c)
 	as := m.attempts(client, c)
 	as = m.complete(client, c, as)
 	changes := m.changes(client, c, as)
 	m.out.Changes = append(m.out.Changes, changes...)
 	m.out.Changes = append(m.out.Changes, m.overflows(client, c, as, changes)...)
 	m.out.Attempts = append(m.out.Attempts, as...)
+	m.loads(client, c, changes)
 }
 
 func (m *merger) note(at trace.Sec, format string, args ...any) {
@@ -122,35 +121,4 @@ func (m *merger) find(client int32, l *Line, at trace.Sec) int32 {
 		return -1
 	}
 	return m.hosts.Find(client, l.Cluster, l.Host, l.HostName, m.configAt(at))
-}
-
-// loads are the loads with which clusters began. Of the same cluster in several
-// dumps one is enough.
-func (m *merger) loads(client int32, c *Client) {
-	seen := map[Built]bool{}
-	for _, b := range c.Built {
-		b.At = b.At.UTC().Round(0)
-		if seen[b] {
-			continue
-		}
-		seen[b] = true
-		at := m.at(b.At)
-		config := m.configAt(at)
-		if at < 0 {
-			config = 0
-		}
-		// The proxy takes a configuration before the step that brought it is over.
-		for _, st := range m.in.Steps {
-			if st.Kind == schedule.KindConfig && st.At <= at && at <= st.Done {
-				config = m.in.Schedule.Steps[st.Index].Config
-			}
-		}
-		cfg := m.in.Schedule.Configs[config][client].Cluster(b.Cluster)
-		if cfg == nil {
-			continue // one that the schedule does not have
-		}
-		ch := engine.NewChooser(1)
-		k := engine.NewCluster(cfg, m.in.Schedule.Profile.Rules, engine.HostsOf(cfg, m.in.Schedule), engine.Delays{}, int64(at), &ch)
-		m.out.Loads = append(m.out.Loads, k.LoadEvent(client, int64(at)))
-	}
 }

@@ -192,3 +192,18 @@ func (d *Detector) NextTick() int64 { return d.next }
 // Retick moves the next interval tick, and with it those that follow: Envoy arms
 // the timer anew at each tick, and a run can show when it fired.
 func (d *Detector) Retick(at int64) { d.next = at }
+
+// Follow marks a host as somebody else's detector did. Times and counters stay.
+func (d *Detector) Follow(h int32, v Verdict) {
+	switch host := &d.hosts[h]; v {
+	case Ejected:
+		host.Ejected = true
+	case Returned:
+		host.Ejected = false
+	case Degraded:
+		host.Degraded = true
+	case Undegraded:
+		host.Degraded = false
+	case Dropped, Overflow, Unenforced:
+	}
+}
