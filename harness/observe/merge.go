@@ -89,6 +89,7 @@ func (m *merger) client(client int32, c *Client) {
 	as = m.complete(client, c, as)
 	changes := m.changes(client, c, as)
 	m.out.Changes = append(m.out.Changes, changes...)
+	m.out.Changes = append(m.out.Changes, m.members(client, c, as)...)
 	m.out.Changes = append(m.out.Changes, m.overflows(client, c, as, changes)...)
 	m.out.Attempts = append(m.out.Attempts, as...)
 	m.loads(client, c, changes)
