@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,9 +26,12 @@ import (
 	"github.com/faildrill/faildrill/harness"
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/inproc"
+	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/backend/model"
+	"github.com/faildrill/faildrill/harness/binaries"
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/sandbox"
 	"github.com/faildrill/faildrill/harness/scenario"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -35,22 +39,69 @@ import (
 
 var (
 	all      = flag.Bool("e2e", false, "play on every backend that this machine can run, not on the model alone")
+	require  = flag.String("require", "", "backends that have to run, as envoy,inproc: it is a failure if this machine cannot")
 	runs     = flag.String("runs", "", "folder for the runs (default: a temporary one)")
-	parallel = flag.Int("drills", 8, "drills side by side")
+	parallel = flag.Int("drills", 16, "drills side by side")
 )
 
 // suite is a backend and how drills are played on it.
 type suite struct {
-	backend backend.Backend
-	scales  []float64 // to choose from; the model says which keeps the story
-	why     string    // it does not run here; empty: it does
+	name   string
+	on     func(*schedule.Drill) (*schedule.Drill, backend.Backend, error)
+	scales []float64 // to choose from; the model says which keeps the story
+	what   string    // the programs that play, if any
+	why    string    // it does not run here; empty: it does
 }
 
-func suites() []suite {
-	s := []suite{{backend: model.Backend{}}, {backend: inproc.New(), scales: []float64{2, 5}}}
-	if !*all {
-		s[1].why = "only the model plays without -e2e"
+func fixed(b backend.Backend) func(*schedule.Drill) (*schedule.Drill, backend.Backend, error) {
+	return func(d *schedule.Drill) (*schedule.Drill, backend.Backend, error) { return d, b, nil }
+}
+
+// suites are the backends of this release, and kind, which none of them is yet.
+var suites = sync.OnceValue(func() []suite {
+	s := []suite{
+		{name: "model", on: fixed(model.Backend{})},
+		{name: "inproc", on: fixed(inproc.New()), scales: []float64{2, 5}},
+		onEnvoy("envoy", localenvoy.Istiod),
+		onEnvoy("envoy-builtin", localenvoy.Builtin),
+		{name: "kind", why: "not part of this release"},
 	}
+	for i := range s[1:] {
+		if !*all {
+			s[i+1].why = "only the model plays without -e2e"
+		}
+	}
+	return s
+})
+
+// onEnvoy is real Envoy with a control plane: the release of the cache that fits
+// each drill.
+func onEnvoy(name string, plane localenvoy.ControlPlane) suite {
+	s := suite{name: name}
+	c := localenvoy.Cast{ControlPlane: plane, Envoys: localenvoy.Installed()}
+	if len(c.Envoys) == 0 {
+		s.why = "no Envoy in the cache: faildrill fetch envoy@1.40"
+		return s
+	}
+	s.what = "Envoy " + c.Envoys[0].Version
+	if plane == localenvoy.Istiod {
+		b, err := binaries.Istiod()
+		if err != nil {
+			s.why = err.Error()
+			return s
+		}
+		c.Istiod = localenvoy.Program{Path: b.Path, Version: b.Version}
+		s.what += ", istiod " + b.Version
+	}
+	if err := sandbox.Check(); err != nil {
+		s.why = err.Error()
+		return s
+	}
+	if _, err := localenvoy.Live(); err != nil {
+		s.why = err.Error()
+		return s
+	}
+	s.on = c.Play
 	return s
 }
 
@@ -60,11 +111,12 @@ type spec struct {
 	topic    string
 	suite    suite
 	drill    *schedule.Drill
+	backend  backend.Backend
 	options  harness.RunOptions
 	attempts []harness.Played
 }
 
-func (s *spec) name() string { return s.scenario + " on " + s.suite.backend.Name() }
+func (s *spec) name() string { return s.scenario + " on " + s.suite.name }
 
 func TestScenarios(t *testing.T) {
 	specs, err := load(filepath.Join("..", "scenarios"))
@@ -76,17 +128,22 @@ func TestScenarios(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range suites() {
-		if s.why != "" {
-			fmt.Printf("%s: not run (%s)\n", s.backend.Name(), s.why)
-		} else {
-			fmt.Printf("%s: runs\n", s.backend.Name())
+		switch {
+		case s.why != "" && slices.Contains(strings.Split(*require, ","), s.name):
+			t.Fatalf("%s is required and cannot run: %s", s.name, s.why)
+		case s.why != "":
+			fmt.Printf("%s: not run (%s)\n", s.name, s.why)
+		case s.what != "":
+			fmt.Printf("%s: runs (%s)\n", s.name, s.what)
+		default:
+			fmt.Printf("%s: runs\n", s.name)
 		}
 	}
 	RegisterFailHandler(Fail)
 	BeforeSuite(func(ctx SpecContext) { play(ctx, specs, root(t)) })
 	Describe("scenario", func() {
 		for _, s := range specs {
-			It(s.name(), Label("topic:"+s.topic, "backend:"+s.suite.backend.Name()), func() { s.check(known[s.name()]) })
+			It(s.name(), Label("topic:"+s.topic, "backend:"+s.suite.name), func() { s.check(known[s.name()]) })
 		}
 	})
 	ReportAfterSuite("summary", func(r Report) { summary(r, specs) })
@@ -130,7 +187,11 @@ func load(path string) ([]*spec, error) {
 			return nil, err
 		}
 		for _, d := range drills {
-			specs = append(specs, &spec{scenario: d.Name, topic: d.Input.Scenario.Metadata.Labels["topic"], suite: s, drill: d})
+			d, b, err := s.on(d)
+			if err != nil {
+				return nil, err
+			}
+			specs = append(specs, &spec{scenario: d.Name, topic: d.Input.Scenario.Metadata.Labels["topic"], suite: s, drill: d, backend: b})
 		}
 	}
 	if len(specs) == 0 {
@@ -159,14 +220,14 @@ func play(ctx context.Context, specs []*spec, root string) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			s.options = harness.RunOptions{Folder: folder, Scale: harness.FastestScale(s.drill, s.suite.scales...)}
-			s.attempts = harness.RunSteadily(ctx, s.drill, s.suite.backend, s.options)
+			s.attempts = harness.RunSteadily(ctx, s.drill, s.backend, s.options)
 		})
 	}
 	wg.Wait()
 	// What all the others were too much for is played alone.
 	for _, s := range specs {
 		if n := len(s.attempts); s.attempts[n-1].TooSlow() {
-			s.attempts = append(s.attempts, harness.RunSteadily(ctx, s.drill, s.suite.backend, s.options)...)
+			s.attempts = append(s.attempts, harness.RunSteadily(ctx, s.drill, s.backend, s.options)...)
 		}
 	}
 }

@@ -8,6 +8,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 # Built first and run by itself: go test would keep the output to its end.
 go test -c -o "$out/e2e.test" ./e2e
+go build -o "$out/faildrill-live" ./harness/cmd/faildrill-live
 cd e2e
 exec "$out/e2e.test" -e2e -runs "$out/runs" -test.timeout "${E2E_TIMEOUT:-20m}" \
 	-ginkgo.junit-report "$out/junit.xml" -ginkgo.no-color "$@"

@@ -18,7 +18,6 @@ func InOrder(t *trace.Trace) {
 	})
 	slices.SortStableFunc(t.Changes, func(a, b trace.Change) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(t.Loads, func(a, b trace.Load) int { return cmp.Compare(a.At, b.At) })
-	slices.SortStableFunc(t.Configured, func(a, b trace.Configured) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(t.Endpoints, func(a, b trace.Endpoints) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(t.Notes, func(a, b trace.Note) int { return cmp.Compare(a.At, b.At) })
 }

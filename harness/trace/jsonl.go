@@ -43,9 +43,6 @@ func (t *Trace) happened(f func(Event) error) error {
 	if err := each(t.Steps, f); err != nil {
 		return err
 	}
-	if err := each(t.Configured, f); err != nil {
-		return err
-	}
 	if err := each(t.Changes, f); err != nil {
 		return err
 	}
@@ -175,8 +172,6 @@ func ParseLine(b []byte) (Event, error) {
 		return decode[Change](l.Event)
 	case "load":
 		return decode[Load](l.Event)
-	case "configured":
-		return decode[Configured](l.Event)
 	case "endpoints":
 		return decode[Endpoints](l.Event)
 	case "note":
@@ -217,11 +212,6 @@ func (t *Trace) validate() error {
 	for i, c := range t.Changes {
 		if !in(c.Host, nh, 0) || !in(c.Client, nc, 0) {
 			return fmt.Errorf("change %d: host %d or client %d is not in the run", i, c.Host, c.Client)
-		}
-	}
-	for i, c := range t.Configured {
-		if !in(c.Client, nc, 0) || c.Config < 0 {
-			return fmt.Errorf("configuration %d: client %d is not in the run, or configuration %d cannot be", i, c.Client, c.Config)
 		}
 	}
 	for i, s := range t.Steps {

@@ -109,7 +109,6 @@ func (t *Trace) Sort() {
 	slices.SortStableFunc(t.Steps, func(a, b Step) int { return cmp.Compare(a.Index, b.Index) })
 	slices.SortStableFunc(t.Changes, func(a, b Change) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(t.Loads, func(a, b Load) int { return cmp.Compare(a.At, b.At) })
-	slices.SortStableFunc(t.Configured, func(a, b Configured) int { return cmp.Compare(a.At, b.At) })
 	if !slices.IsSortedFunc(t.Requests, byDue) {
 		slices.SortStableFunc(t.Requests, byDue)
 	}

@@ -91,7 +91,7 @@ func decimal(text string) (Sec, bool) {
 	return Sec(ns), true
 }
 
-// Event is one of Run, Host, Step, Attempt, Request, Change, Load, Configured, Endpoints, Note and End.
+// Event is one of Run, Host, Step, Attempt, Request, Change, Load, Endpoints, Note and End.
 type Event interface{ kind() string }
 
 // Run says what was played. It comes first.
@@ -253,15 +253,6 @@ type Load struct {
 	Panic   []bool  `json:"panic"`
 }
 
-// Configured is when a client's proxy had built the clusters of a configuration:
-// from then on their ticks count. Where a backend does not say, it is the instant
-// of the step.
-type Configured struct {
-	At     Sec   `json:"at"` // below 0: ahead of the drill
-	Client int32 `json:"client"`
-	Config int   `json:"config"` // index into the configurations of the schedule
-}
-
 // Row is one line of the endpoint table, with the columns of `istioctl proxy-config endpoints`.
 type Row struct {
 	Client       int32  `json:"client"`
@@ -295,18 +286,16 @@ type Note struct {
 // that the engine has made keeps most requests packed: AllRequests and
 // AllAttempts read all of them, Unpack moves them to Requests and Attempts.
 type Trace struct {
-	Run      Run
-	Hosts    []Host
-	Steps    []Step
-	Attempts []Attempt
-	Requests []Request
-	Changes  []Change
-	Loads    []Load
-	// Configured has one entry for each client and each configuration that its proxy took.
-	Configured []Configured
-	Endpoints  []Endpoints
-	Notes      []Note
-	Ended      bool // the run was played to its end
+	Run       Run
+	Hosts     []Host
+	Steps     []Step
+	Attempts  []Attempt
+	Requests  []Request
+	Changes   []Change
+	Loads     []Load
+	Endpoints []Endpoints
+	Notes     []Note
+	Ended     bool // the run was played to its end
 
 	packed  packed
 	drained drained
@@ -329,8 +318,6 @@ func (t *Trace) Add(e Event) {
 		t.Changes = append(t.Changes, e)
 	case Load:
 		t.Loads = append(t.Loads, e)
-	case Configured:
-		t.Configured = append(t.Configured, e)
 	case Endpoints:
 		t.Endpoints = append(t.Endpoints, e)
 	case Note:
@@ -345,17 +332,16 @@ type End struct {
 	At Sec `json:"at"`
 }
 
-func (Run) kind() string        { return "run" }
-func (Host) kind() string       { return "host" }
-func (Step) kind() string       { return "step" }
-func (Attempt) kind() string    { return "attempt" }
-func (Request) kind() string    { return "request" }
-func (Change) kind() string     { return "change" }
-func (Load) kind() string       { return "load" }
-func (Configured) kind() string { return "configured" }
-func (Endpoints) kind() string  { return "endpoints" }
-func (Note) kind() string       { return "note" }
-func (End) kind() string        { return "end" }
+func (Run) kind() string       { return "run" }
+func (Host) kind() string      { return "host" }
+func (Step) kind() string      { return "step" }
+func (Attempt) kind() string   { return "attempt" }
+func (Request) kind() string   { return "request" }
+func (Change) kind() string    { return "change" }
+func (Load) kind() string      { return "load" }
+func (Endpoints) kind() string { return "endpoints" }
+func (Note) kind() string      { return "note" }
+func (End) kind() string       { return "end" }
 
 // UpstreamOf returns the upstream of a host, or -1.
 func (t *Trace) UpstreamOf(host int32) int32 {

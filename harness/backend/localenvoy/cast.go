@@ -2,8 +2,12 @@ package localenvoy
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/binaries"
 	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/schedule"
 )
 
 // A Cast is the programs that there are to play with.
@@ -32,4 +36,30 @@ func (c Cast) For(p istio.Profile) (Options, istio.Profile, error) {
 	}
 	live, err := istio.ParseProfile(fmt.Sprintf("istio=%s,envoy=%s", p.Istio, o.Envoy.Version))
 	return o, live, err
+}
+
+// Play is a drill as the cast plays it, and the backend that does.
+func (c Cast) Play(d *schedule.Drill) (*schedule.Drill, backend.Backend, error) {
+	o, profile, err := c.For(d.Profile)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := New(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	own := *d
+	own.Profile = profile
+	return &own, b, nil
+}
+
+// Installed are the Envoys in the user's cache, newest first.
+func Installed() []Program {
+	var ps []Program
+	for _, v := range slices.Backward(binaries.Known()) {
+		if b, err := binaries.Envoy(v); err == nil {
+			ps = append(ps, Program{Path: b.Path, Version: b.Version})
+		}
+	}
+	return ps
 }

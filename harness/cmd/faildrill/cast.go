@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/faildrill/faildrill/harness/backend"
@@ -45,32 +44,17 @@ func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
 	}
 	for _, c := range casts {
 		for i, name := range folderNames(drills) {
-			p, err := partOn(c, drills[i])
+			d, b, err := c.Play(drills[i])
 			if err != nil {
-				return nil, err
+				return nil, environmentError{err}
 			}
-			if p.folder = name; len(casts) > 1 {
-				p.folder = name + "-envoy-" + c.Envoys[0].Version
+			if len(casts) > 1 {
+				name += "-envoy-" + c.Envoys[0].Version
 			}
-			parts = append(parts, p)
+			parts = append(parts, part{d, b, name})
 		}
 	}
 	return parts, nil
-}
-
-// partOn is a drill as a cast plays it.
-func partOn(c localenvoy.Cast, d *schedule.Drill) (part, error) {
-	o, profile, err := c.For(d.Profile)
-	if err != nil {
-		return part{}, environmentError{err}
-	}
-	own := *d
-	own.Profile = profile
-	b, err := localenvoy.New(o)
-	if err != nil {
-		return part{}, environmentError{err}
-	}
-	return part{drill: &own, backend: b}, nil
 }
 
 // casts are the programs that play: all Envoys there are, or one cast for each
@@ -85,7 +69,7 @@ func (f *runFlags) casts() ([]localenvoy.Cast, error) {
 		c.Istiod = localenvoy.Program{Path: b.Path, Version: b.Version}
 	}
 	if f.envoy == "" {
-		c.Envoys = installed()
+		c.Envoys = localenvoy.Installed()
 		if len(c.Envoys) == 0 {
 			return nil, environmentError{errors.New("found no Envoy; faildrill fetch envoy@1.40 gets one")}
 		}
@@ -106,15 +90,4 @@ func (f *runFlags) casts() ([]localenvoy.Cast, error) {
 		casts = append(casts, named)
 	}
 	return casts, nil
-}
-
-// installed are the Envoys in the cache, newest first.
-func installed() []localenvoy.Program {
-	var ps []localenvoy.Program
-	for _, v := range slices.Backward(binaries.Known()) {
-		if b, err := binaries.Envoy(v); err == nil {
-			ps = append(ps, localenvoy.Program{Path: b.Path, Version: b.Version})
-		}
-	}
-	return ps
 }

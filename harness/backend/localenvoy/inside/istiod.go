@@ -25,7 +25,7 @@ const (
 )
 
 // fromIstiod is unmodified istiod. The configuration of 0 s is there before the
-// proxies start, a little ahead of 0 s: trace.Configured says when.
+// proxies start, a little ahead of 0 s: the loads of the trace begin when.
 type fromIstiod struct {
 	p   *player
 	pod *istiod.Istiod
