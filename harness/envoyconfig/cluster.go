@@ -85,6 +85,16 @@ func Inline(c *xds.Cluster) *clusterv3.Cluster {
 	return out
 }
 
+// Filed is the cluster for the built-in control plane: an EDS cluster reads its
+// endpoints from the file that WriteEDS puts into the folder.
+func Filed(c *xds.Cluster, dir string) *clusterv3.Cluster {
+	out := Cluster(c)
+	if c.Type == xds.EDS {
+		out.EdsClusterConfig.EdsConfig = fileSource(dir, EDSFile(dir, c.Name))
+	}
+	return out
+}
+
 // dropRepeated keeps the first of several endpoints with one address, which is
 // what EDS does and STATIC does not (source/extensions/clusters/eds/eds.cc).
 func dropRepeated(la *endpointv3.ClusterLoadAssignment) {

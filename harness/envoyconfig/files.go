@@ -2,6 +2,7 @@ package envoyconfig
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -11,6 +12,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/faildrill/faildrill/harness/xds"
 )
 
 // JSON writes a message the way Envoy's documentation spells it.
@@ -23,6 +26,11 @@ func CDSFile(dir string) string { return filepath.Join(dir, "cds.json") }
 
 // RDSFile is where WriteRDS puts the route configuration of that name.
 func RDSFile(dir, name string) string { return filepath.Join(dir, "rds-"+name+".json") }
+
+// EDSFile is where WriteEDS puts the endpoints of the cluster of that name.
+func EDSFile(dir, cluster string) string {
+	return filepath.Join(dir, "eds-"+url.PathEscape(cluster)+".json")
+}
 
 // WriteCDS replaces the clusters that Envoy reads from the folder. The version
 // shows in Envoy's config dump.
@@ -38,6 +46,11 @@ func WriteCDS(dir, version string, clusters []*clusterv3.Cluster) error {
 // Envoy takes no more than one from a file.
 func WriteRDS(dir, version string, routes *routev3.RouteConfiguration) error {
 	return write(RDSFile(dir, routes.Name), version, []proto.Message{routes})
+}
+
+// WriteEDS replaces the endpoints of one EDS cluster.
+func WriteEDS(dir, version string, c *xds.Cluster) error {
+	return write(EDSFile(dir, c.Name), version, []proto.Message{LoadAssignment(c)})
 }
 
 // write renames a complete file into place: Envoy reads it at that moment, and

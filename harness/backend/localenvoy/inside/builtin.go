@@ -7,12 +7,14 @@ import (
 	"os"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 
+	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/xds"
@@ -117,43 +119,101 @@ func (b *builtin) begin(ctx context.Context, origin time.Time) error {
 	return b.configure(ctx, 0)
 }
 
+// versions are those of the resources that a proxy has, or shall have, by the
+// names of the statistics that tell them.
+type versions map[string]string
+
+const cdsVersion = "cluster_manager.cds.version_text"
+
+func (b *builtin) rdsVersion(client int) string {
+	a := netip.MustParseAddrPort(b.target(client))
+	return fmt.Sprintf("http.outbound_%s_%d;.rds.%s.version_text", a.Addr(), a.Port(), b.routes(client))
+}
+
+func edsVersion(cluster string) string { return "cluster." + cluster + ";.version_text" }
+
 // configure changes the files, and returns when every proxy has taken them.
 func (b *builtin) configure(ctx context.Context, config int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	xs := b.p.distinct()
-	before, refused := make([]int64, len(xs)), make([]int64, len(xs))
-	var err error
-	for i, x := range xs {
-		if before[i], refused[i], _, err = x.updates(); err != nil {
-			return fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
-		}
-	}
 	b.version++
+	want := make([]versions, len(xs))
 	for i, x := range xs {
-		if err := b.writeClusters(x, config); err != nil {
-			return err
-		}
+		want[i] = versions{}
 		for _, c := range b.clientsOf(x) {
-			if b.now >= 0 && reflect.DeepEqual(b.p.s.Configs[b.now][c].VirtualHosts, b.p.s.Configs[config][c].VirtualHosts) {
-				continue
-			}
-			if b.now < 0 {
-				continue // it has had its routes from the start
-			}
-			if err := b.writeRoutes(x, c, config); err != nil {
+			if err := b.changed(x, c, config, want[i]); err != nil {
 				return err
 			}
-			before[i]++ // one more to wait for
+		}
+		// The clusters come last: what they refer to is there.
+		want[i][cdsVersion] = strconv.Itoa(b.version)
+		if err := b.writeClusters(x, config); err != nil {
+			return err
 		}
 	}
 	b.now = config
 	for i, x := range xs {
-		if err := x.taken(ctx, before[i], refused[i]); err != nil {
+		if err := x.has(ctx, want[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// changed writes what a configuration changes for a client, but for the clusters.
+func (b *builtin) changed(x *proxy, client, config int, want versions) error {
+	cfg := &b.p.s.Configs[config][client]
+	for i := range cfg.Clusters {
+		c := &cfg.Clusters[i]
+		if c.Type != xds.EDS || b.p.o.Packed {
+			continue
+		}
+		if b.now >= 0 {
+			if old := b.p.s.Configs[b.now][client].Cluster(c.Name); old != nil && reflect.DeepEqual(old, c) {
+				continue
+			}
+		}
+		want[edsVersion(c.Name)] = strconv.Itoa(b.version)
+		if err := envoyconfig.WriteEDS(x.xds(), strconv.Itoa(b.version), c); err != nil {
+			return err
+		}
+	}
+	// It has had its first routes from the start.
+	if b.now < 0 || reflect.DeepEqual(b.p.s.Configs[b.now][client].VirtualHosts, cfg.VirtualHosts) {
+		return nil
+	}
+	want[b.rdsVersion(client)] = strconv.Itoa(b.version)
+	return b.writeRoutes(x, client, config)
+}
+
+// has waits until a proxy has the versions and no cluster warms; what it refuses
+// is an error.
+func (x *proxy) has(ctx context.Context, want versions) error {
+	err := x.await(ctx, "had taken its configuration", func() (bool, error) {
+		text, err := x.get("/stats?filter=version_text$|update_rejected$|warming_clusters$")
+		if err != nil {
+			return false, nil // it is busy, or has died
+		}
+		have := versions{}
+		for line := range strings.Lines(string(text)) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			have[name] = strings.Trim(value, `"`)
+			if strings.HasSuffix(name, ".update_rejected") && value != "0" {
+				return false, &backend.RejectedError{By: "Envoy", Reason: x.reason()}
+			}
+		}
+		for name, v := range want {
+			if have[name] != v {
+				return false, nil
+			}
+		}
+		return have["cluster_manager.warming_clusters"] == "0", nil
+	})
+	if err != nil {
+		return err
+	}
+	return x.dump()
 }
 
 // writeClusters writes the clusters of all clients of a proxy; -1 is none at all.
@@ -163,8 +223,13 @@ func (b *builtin) writeClusters(x *proxy, config int) error {
 		for _, c := range b.clientsOf(x) {
 			cfg := &b.p.s.Configs[config][c]
 			for i := range cfg.Clusters {
-				if cfg.Clusters[i].Type != xds.OriginalDst {
+				switch {
+				case cfg.Clusters[i].Type == xds.OriginalDst: // it has no endpoints of its own
+				case b.p.o.Packed:
+					// Every file that changes makes Envoy read all of them.
 					cs = append(cs, envoyconfig.Inline(&cfg.Clusters[i]))
+				default:
+					cs = append(cs, envoyconfig.Filed(&cfg.Clusters[i], x.xds()))
 				}
 			}
 		}
