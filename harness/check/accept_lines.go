@@ -115,7 +115,7 @@ func (a *acceptor) configAt(client int32, at trace.Sec) *xds.Config {
 // made anew. The load that the run recorded then says when.
 func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 	have := map[string]*xds.Cluster{}
-	take := func(cfg *xds.Config, from, to trace.Sec) {
+	take := func(cfg *xds.Config, due, from, to trace.Sec) {
 		next := map[string]*xds.Cluster{}
 		for i := range cfg.Clusters {
 			c := &cfg.Clusters[i]
@@ -125,14 +125,14 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 			}
 			if o := have[c.Name]; o != nil && engine.OnlyAssigned(o, c) {
 				l := get(client, c.Name)
-				l.events = append(l.events, moment{at: from, rank: rankConfig, assign: c})
+				l.events = append(l.events, moment{at: due, rank: rankConfig, assign: c})
 				continue
 			}
-			at := from
+			at := due
 			for _, ld := range a.t.Loads {
 				if ld.Client == client && ld.Cluster == c.Name && ld.At >= from && ld.At <= to {
 					at = ld.At
-					if from == 0 {
+					if from <= 0 {
 						break // there was none before
 					}
 				}
@@ -142,10 +142,10 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 		}
 		have = next
 	}
-	take(&a.s.Configs[0][client], 0, a.timing.Built)
+	take(&a.s.Configs[0][client], 0, -a.timing.Ahead, a.timing.Built)
 	for i := range a.t.Steps {
 		if st := &a.t.Steps[i]; st.Kind == schedule.KindConfig {
-			take(&a.s.Configs[a.s.Steps[st.Index].Config][client], st.At, max(st.Done, st.Witnessed))
+			take(&a.s.Configs[a.s.Steps[st.Index].Config][client], st.At, st.At, max(st.Done, st.Witnessed))
 		}
 	}
 }

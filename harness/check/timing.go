@@ -18,8 +18,9 @@ type Timing struct {
 	// tick can be than the one before it. All 0: not at all. The returns that were
 	// observed say when a tick was.
 	Early, Late, Drift trace.Sec
-	// Built is how long after a configuration was due a proxy can take it.
-	Built trace.Sec
+	// Built is how long after 0 s a proxy can take its first configuration, and
+	// Ahead how long before.
+	Built, Ahead trace.Sec
 	// Overflow is how far a refused ejection can be from the instant that the
 	// trace gives it, and on another host: a counter was read every so often.
 	// 0: it was observed like any other change.
@@ -37,7 +38,7 @@ var Inproc = Timing{Slack: Slack}
 // the timer anew, and counters are read four times a second or more often.
 var Envoy = Timing{
 	Slack: trace.Sec(5 * time.Millisecond), Cut: trace.Sec(time.Millisecond),
-	Built: trace.Sec(time.Second),
+	Built: trace.Sec(time.Second), Ahead: trace.Sec(time.Minute),
 	Early: trace.Sec(20 * time.Millisecond), Late: trace.Sec(20 * time.Millisecond), Drift: trace.Sec(time.Millisecond),
 	Overflow: trace.Sec(300 * time.Millisecond),
 }

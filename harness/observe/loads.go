@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/engine/outlier"
@@ -12,6 +13,9 @@ import (
 	"github.com/faildrill/faildrill/harness/trace"
 	"github.com/faildrill/faildrill/harness/xds"
 )
+
+// ahead is earlier than any proxy of a drill starts.
+const ahead = trace.Sec(-time.Hour)
 
 // life is a cluster from its construction to the next one.
 type life struct {
@@ -40,7 +44,8 @@ func (m *merger) loads(client int32, c *Client, changes []trace.Change) {
 func (m *merger) lives(client int32, c *Client) []life {
 	var out []life
 	have := map[string]*xds.Cluster{}
-	take := func(config int, from, to trace.Sec) {
+	// due is when it is taken if the proxy does not say; from, when at the earliest.
+	take := func(config int, due, from, to trace.Sec) {
 		cfg := &m.in.Schedule.Configs[config][client]
 		for i := range cfg.Clusters {
 			k := &cfg.Clusters[i]
@@ -48,7 +53,7 @@ func (m *merger) lives(client int32, c *Client) []life {
 				continue
 			}
 			have[k.Name] = k
-			at := from
+			at := due
 			for _, b := range c.Built {
 				if t := m.at(b.At); b.Cluster == k.Name && t >= from && t <= to {
 					at = t
@@ -63,13 +68,13 @@ func (m *merger) lives(client int32, c *Client) []life {
 	if len(steps) > 0 {
 		first = steps[0].At - 1
 	}
-	take(0, 0, first)
+	take(0, 0, ahead, first) // a proxy may have it ahead of the drill
 	for i, st := range steps {
 		next := m.in.Schedule.Duration
 		if i+1 < len(steps) {
 			next = steps[i+1].At - 1
 		}
-		take(m.in.Schedule.Steps[st.Index].Config, st.At, next)
+		take(m.in.Schedule.Steps[st.Index].Config, st.At, st.At, next)
 	}
 	slices.SortStableFunc(out, func(a, b life) int { return cmp.Compare(a.at, b.at) })
 	return out
