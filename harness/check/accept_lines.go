@@ -19,12 +19,14 @@ type line struct {
 	events  []moment
 }
 
-// until is when the cluster that was constructed at an instant ends.
-func (l *line) until(at trace.Sec) trace.Sec {
+// until is when a cluster that was constructed ends.
+func (l *line) until(c *xds.Cluster) trace.Sec {
+	found := false
 	for _, m := range l.events {
-		if m.config != nil && m.at > at {
+		if m.config != nil && found {
 			return m.at
 		}
+		found = found || m.config == c
 	}
 	return math.MaxInt64
 }
@@ -34,6 +36,7 @@ type moment struct {
 	at     trace.Sec
 	rank   int // order within an instant
 	config *xds.Cluster
+	built  trace.Sec    // config: its ticks count from there
 	assign *xds.Cluster // the cluster goes on with other endpoints
 	pick   *trace.Attempt
 	report *trace.Attempt
@@ -138,7 +141,7 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 				}
 			}
 			l := get(client, c.Name)
-			l.events = append(l.events, moment{at: at, rank: rankConfig, config: c})
+			l.events = append(l.events, moment{at: a.serves(client, c, at), built: at, rank: rankConfig, config: c})
 		}
 		have = next
 	}
@@ -148,6 +151,27 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 			take(&a.s.Configs[a.s.Steps[st.Index].Config][client], st.At, st.At, max(st.Done, st.Witnessed))
 		}
 	}
+}
+
+// serves is from when a cluster that was built at an instant is the one that is
+// picked from: a live proxy goes on with the old one until the new one has its
+// hosts, and requests that go to hosts of the old one alone show it.
+func (a *acceptor) serves(client int32, c *xds.Cluster, built trace.Sec) trace.Sec {
+	if a.timing.Built == 0 {
+		return built
+	}
+	addresses := map[string]bool{}
+	for _, h := range engine.HostsOf(c, a.s) {
+		addresses[h.Address] = true
+	}
+	at := built
+	for i := range a.t.Attempts {
+		x := &a.t.Attempts[i]
+		if x.Client == client && x.Host >= 0 && x.At > built && x.At <= built+a.timing.Built && a.t.Hosts[x.Host].Cluster == c.Name && !addresses[a.t.Hosts[x.Host].Address] {
+			at = max(at, x.Done+1)
+		}
+	}
+	return at
 }
 
 // maxOrders bounds how many orders of picks at one instant are tried.

@@ -65,7 +65,7 @@ func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
 		hosts[i].Trace = st.rowOf(&hosts[i])
 		st.traceOf = append(st.traceOf, hosts[i].Trace)
 	}
-	st.beats = a.beatsOf(l, c, at, l.until(at))
+	st.beats = a.beatsOf(l, c, at, l.until(c))
 	st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, hops, int64(at), &st.ch)
 	return st
 }

@@ -21,8 +21,8 @@ func (m *merger) members(client int32, c *Client, as []trace.Attempt) []trace.Ch
 		for i := range c.Polls {
 			p := &c.Polls[i]
 			now := listed(p, cluster)
-			if !p.asked() {
-				continue
+			if !p.ofHosts() && !p.isEmpty(cluster) {
+				continue // nobody asked
 			}
 			if before != nil && !m.rebuilt(c, cluster, read, p.At) {
 				out = append(out, m.moved(client, cluster, before, now, m.at(read), m.at(p.At), as)...)
@@ -33,11 +33,22 @@ func (m *merger) members(client int32, c *Client, as []trace.Attempt) []trace.Ch
 	return out
 }
 
-// asked reports whether a reading has hosts at all.
-func (p *Poll) asked() bool {
+// ofHosts reports whether a reading has hosts at all.
+func (p *Poll) ofHosts() bool {
 	for name := range p.Counters {
 		if strings.Contains(name, "::") {
 			return true
+		}
+	}
+	return false
+}
+
+// isEmpty reports whether a reading says that the cluster has no host: it has no
+// counters of hosts then.
+func (p *Poll) isEmpty(cluster string) bool {
+	for _, alt := range []string{cluster, cluster + ";"} {
+		if n, ok := p.Counters["cluster."+alt+".membership_total"]; ok {
+			return n == 0
 		}
 	}
 	return false
@@ -55,6 +66,10 @@ func listed(p *Poll, cluster string) map[string]bool {
 	return out
 }
 
+// warming is how long a cluster can take from when it was built to when it serves:
+// it asks the DNS first.
+const warming = 2 * time.Second
+
 // rebuilt reports whether the cluster became another one between two readings.
 func (m *merger) rebuilt(c *Client, cluster string, from, to time.Time) bool {
 	if len(c.Built) == 0 {
@@ -62,7 +77,7 @@ func (m *merger) rebuilt(c *Client, cluster string, from, to time.Time) bool {
 			return st.Kind == schedule.KindConfig && st.At <= m.at(to) && m.at(from) <= max(st.Done, st.Witnessed)
 		})
 	}
-	return slices.ContainsFunc(c.Built, func(b Built) bool { return b.Cluster == cluster && b.At.After(from) && !b.At.After(to) })
+	return slices.ContainsFunc(c.Built, func(b Built) bool { return b.Cluster == cluster && b.At.After(from.Add(-warming)) && !b.At.After(to) })
 }
 
 // moved are the changes between two readings. All are of one look-up: after the

@@ -94,6 +94,15 @@ func (m *merger) lastAttempt(r *trace.Request, l *Line) trace.Attempt {
 		x.Start = l.Start.Add(l.ConnectBegin)
 	case l.SendBegin >= 0:
 		x.Start = l.Start.Add(l.SendBegin)
+	default:
+		// It got no connection: refused at once, or it waited for as long as it may.
+		x.Start = l.End
+		if c := m.clusterAt(r.Client, l.Cluster, m.at(l.Start)); c != nil && strings.Contains(l.Failure, "timeout") {
+			x.Start = l.End.Add(-c.ConnectTimeout)
+		}
+		if x.Start.Before(l.Start) {
+			x.Start = l.Start
+		}
 	}
 	if l.ResponseBegin >= 0 {
 		x.ResponseBegin = l.ResponseBegin - x.Start.Sub(l.Start)
