@@ -149,6 +149,8 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 		p.Verdict, p.Reason = result.Inconclusive, "the configuration has a field that may decide the outcome and is not modelled"
 	case p.Verdict == result.Fail && tooLate(s, t) != "":
 		p.Verdict, p.Reason = result.Inconclusive, tooLate(s, t)
+	case p.Verdict == result.Fail && p.stoodStill(d) != "":
+		p.Verdict, p.Reason = result.Inconclusive, p.stoodStill(d)
 	case undecided != "" && p.Verdict == result.Pass:
 		p.Verdict, p.Reason = result.Inconclusive, blame(undecided, t)
 	case unwitnessed(t) != "" && p.Verdict == result.Pass:
@@ -182,6 +184,20 @@ func tooLate(s *schedule.Schedule, t *trace.Trace) string {
 		}
 	}
 	return ""
+}
+
+// stoodStill says why a live run that failed proves nothing: the machine stood
+// still in it, the model permits what came of that, and predicts that the drill passes.
+func (p *Played) stoodStill(d *schedule.Drill) string {
+	stall := p.Observed.LongestStall()
+	if p.Backend == "model" || trace.Sec(stall) <= check.Slack {
+		return ""
+	}
+	predicted := check.Judge(expectations(d), p.Prediction, p.Prediction)
+	if verdict(predicted, check.Outcome(p.Prediction).Outcome) != result.Pass {
+		return ""
+	}
+	return fmt.Sprintf("%s: it stood still for %v, and the prediction passes", ReasonTooSlow, stall.Round(time.Millisecond))
 }
 
 // blame says why a run cannot be held against the model. Where the machine stood

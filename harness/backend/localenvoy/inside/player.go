@@ -80,7 +80,7 @@ func (p *player) Begin(origin time.Time) {
 }
 
 // pollCounters is how often the counters are read.
-const pollCounters = 100 * time.Millisecond
+const pollCounters = 200 * time.Millisecond
 
 // Do sends the requests of a client from its own network, to its proxy.
 func (p *player) Do(client int) probe.Do {
