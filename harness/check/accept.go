@@ -50,8 +50,14 @@ func AcceptWithin(s *schedule.Schedule, t *trace.Trace, timing Timing) (d *resul
 	return nil, a.undecided
 }
 
-// orUnknown is a divergence, unless an attempt before it was inferred.
+// orUnknown is a divergence, unless an attempt before it was inferred, or the names
+// of a live proxy's hosts had begun to change: nobody sees when it looks them up.
 func (a *acceptor) orUnknown(d *result.Divergence) (*result.Divergence, string) {
+	for i := range a.s.Steps {
+		if st := &a.s.Steps[i]; a.timing.Cut > 0 && st.Fault != nil && st.Fault.IsDNS() && st.At.Seconds() <= d.At {
+			return nil, fmt.Sprintf("nobody saw when the proxy looked up %s after %s", st.Fault.DNS, seconds(st.At))
+		}
+	}
 	for i := range a.t.Attempts {
 		at := &a.t.Attempts[i]
 		if at.Inferred && (at.At-a.slack).Seconds() <= d.At {

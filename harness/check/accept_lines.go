@@ -141,7 +141,7 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 				}
 			}
 			l := get(client, c.Name)
-			l.events = append(l.events, moment{at: a.serves(client, c, at), built: at, rank: rankConfig, config: c})
+			l.events = append(l.events, moment{at: a.serves(client, have[c.Name], c, at), built: at, rank: rankConfig, config: c})
 		}
 		have = next
 	}
@@ -156,18 +156,21 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 // serves is from when a cluster that was built at an instant is the one that is
 // picked from: a live proxy goes on with the old one until the new one has its
 // hosts, and requests that go to hosts of the old one alone show it.
-func (a *acceptor) serves(client int32, c *xds.Cluster, built trace.Sec) trace.Sec {
-	if a.timing.Built == 0 {
+func (a *acceptor) serves(client int32, old, c *xds.Cluster, built trace.Sec) trace.Sec {
+	if a.timing.Built == 0 || old == nil {
 		return built
 	}
-	addresses := map[string]bool{}
+	onlyOld := map[string]bool{}
+	for _, h := range engine.HostsOf(old, a.s) {
+		onlyOld[h.Address] = true
+	}
 	for _, h := range engine.HostsOf(c, a.s) {
-		addresses[h.Address] = true
+		delete(onlyOld, h.Address)
 	}
 	at := built
 	for i := range a.t.Attempts {
 		x := &a.t.Attempts[i]
-		if x.Client == client && x.Host >= 0 && x.At > built && x.At <= built+a.timing.Built && a.t.Hosts[x.Host].Cluster == c.Name && !addresses[a.t.Hosts[x.Host].Address] {
+		if x.Client == client && x.Host >= 0 && x.At > built && x.At <= built+a.timing.Built && a.t.Hosts[x.Host].Cluster == c.Name && onlyOld[a.t.Hosts[x.Host].Address] {
 			at = max(at, x.Done+1)
 		}
 	}
