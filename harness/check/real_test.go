@@ -27,7 +27,10 @@ type real struct {
 
 // realRuns are the stored runs of package observe, and those of a folder that
 // FAILDRILL_TEST_RUNS names.
-func realRuns(t *testing.T) []real {
+func realRuns(t *testing.T) []real { return realRunsWith(t, true) }
+
+// realRunsWith leaves the upstream log out, as with istiod, if it should.
+func realRunsWith(t *testing.T, upstreamLog bool) []real {
 	t.Helper()
 	files, _ := filepath.Glob("../observe/testdata/*.txtar")
 	if more := os.Getenv("FAILDRILL_TEST_RUNS"); more != "" {
@@ -50,6 +53,11 @@ func realRuns(t *testing.T) []real {
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
+		for i := range in.Clients {
+			if !upstreamLog {
+				in.Clients[i].UpstreamLog, in.Clients[i].Upstream = false, nil
+			}
+		}
 		got := observe.Merge(in)
 		tr.Hosts, tr.Requests = nil, nil
 		for _, e := range got.Events() {
@@ -70,6 +78,50 @@ func TestAcceptRealRuns(t *testing.T) {
 	}
 }
 
+// Without an upstream log nothing is rejected, and what is undecided is so because
+// of an attempt that nobody saw.
+func TestAcceptRealRunsWithoutUpstreamLog(t *testing.T) {
+	accepted, undecided := 0, 0
+	for _, r := range realRunsWith(t, false) {
+		switch d, why := check.Accept(r.s, r.t); {
+		case d != nil:
+			t.Errorf("%s: %+v", r.name, d)
+		case why == "":
+			accepted++
+		case strings.HasPrefix(why, "nobody saw attempt "):
+			undecided++
+		default:
+			t.Errorf("%s: %s", r.name, why)
+		}
+	}
+	t.Logf("%d accepted, %d undecided", accepted, undecided)
+	if undecided > accepted {
+		t.Errorf("%d undecided, %d accepted", undecided, accepted)
+	}
+}
+
+// After a DNS fault a divergence of a real run is undecided, before it is one.
+func TestAcceptRealRunAfterDNSFault(t *testing.T) {
+	r := realRuns(t)[0]
+	tr := copyOf(r.t)
+	if !drop(tr, 0, trace.Ejected) {
+		t.Fatalf("%s has no ejection", r.name)
+	}
+	for _, c := range []struct {
+		at     trace.Sec
+		reject bool
+	}{{0, false}, {r.s.Duration, true}} {
+		s := *r.s
+		s.Steps = append(slices.Clone(s.Steps), schedule.Step{
+			At: c.at, Kind: schedule.KindFault, Fault: &schedule.Fault{Name: "dns", Behaviour: schedule.Answer, DNS: "elsewhere.example", Answer: "SERVFAIL"},
+		})
+		d, why := check.Accept(&s, tr)
+		if (d != nil) != c.reject || (why != "") == c.reject {
+			t.Errorf("a DNS fault at %v: %+v %s", c.at.D(), d, why)
+		}
+	}
+}
+
 // mutation makes changes of a trace, each of which no proxy can have made. It
 // returns false when there is no n-th one.
 type mutation struct {
@@ -79,7 +131,7 @@ type mutation struct {
 }
 
 var mutations = []mutation{
-	{"another host of an attempt", 60, func(r *real, t *trace.Trace, n int) bool {
+	{"another host of an attempt", 85, func(r *real, t *trace.Trace, n int) bool {
 		a := nth(t.Attempts, n, func(a *trace.Attempt) bool { return a.Host >= 0 && other(t, a.Host) >= 0 })
 		if a == nil {
 			return false
@@ -111,7 +163,7 @@ var mutations = []mutation{
 		q.Status = 703 - q.Status
 		return true
 	}},
-	{"a failure that was an answer", 50, func(r *real, t *trace.Trace, n int) bool {
+	{"a failure that was an answer", 90, func(r *real, t *trace.Trace, n int) bool {
 		a := nth(t.Attempts, n, func(a *trace.Attempt) bool { return a.Charged })
 		if a == nil {
 			return false
