@@ -46,15 +46,7 @@ func (p *player) Start(ctx context.Context) error {
 		}
 		p.proxies = append(p.proxies, x)
 	}
-	if err := p.plane.start(ctx); err != nil {
-		return err
-	}
-	for _, x := range p.distinct() {
-		if err := p.evidence(x, 0); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.plane.start(ctx)
 }
 
 // Begin sets the clock going.
@@ -75,7 +67,13 @@ func (p *player) Begin(origin time.Time) {
 		close(p.begun)
 	})
 	for _, x := range p.distinct() {
-		p.watching.Go(func() { x.watch(ctx, pollCounters, p.plane.upstreamLog(x.client) == "") })
+		// Not before: what the proxies have from istiod should be as young as can be.
+		p.watching.Go(func() {
+			if err := p.evidence(x, 0); err != nil {
+				p.sink.Event(trace.Note{At: trace.Sec(p.since()), Text: err.Error()})
+			}
+		})
+		p.watching.Go(func() { x.watch(ctx, pollCounters, !p.o.Packed) })
 	}
 }
 
