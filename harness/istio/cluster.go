@@ -42,6 +42,12 @@ func (t *translator) addClusters(s *service) {
 		if !t.addCluster(s, i, kind, base, nil) || r == nil {
 			continue
 		}
+		// Rule: RuleSubsetPassthrough, cluster_builder.go: buildSubsetCluster: a subset
+		// begins with the type that the rule's policy gave the default cluster.
+		kind := kind
+		if passthrough(base.loadBalancer) {
+			kind = xds.OriginalDst
+		}
 		for j := range r.subsets {
 			t.addCluster(s, i, kind, t.subsetPolicy(base, r.subsets[j], port.Number), &r.subsets[j])
 		}
@@ -59,7 +65,7 @@ func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryTyp
 	}
 	instances := s.endpointsOf(port, kind, selector)
 	// Rule: RuleNoEmptyDNSCluster: a DNS cluster without endpoints is not sent, an EDS one is.
-	if len(instances) == 0 && (kind == xds.StrictDNS || kind == xds.LogicalDNS) && (sub == nil || !passthrough(p.loadBalancer)) {
+	if len(instances) == 0 && (kind == xds.StrictDNS || kind == xds.LogicalDNS) && (sub == nil || !passthrough(sub.TrafficPolicy.GetLoadBalancer())) {
 		return false
 	}
 	c := xds.Cluster{
@@ -74,16 +80,20 @@ func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryTyp
 		CircuitBreakers:        t.circuitBreakers(p),
 		TLS:                    tlsMode(p.tls),
 	}
+	c.MaxConcurrentStreams = t.concurrentStreams(port.Protocol, p.connectionPool)
 	c.SlowStart = t.slowStart(p.loadBalancer, c.LBPolicy)
 	set := t.effectiveLocality(s, p.loadBalancer, p.loadBalancerAt)
 	c.LocalityWeighted = t.localityWeighted(set, c.OutlierDetection != nil)
 
 	var groups []group
+	if kind != xds.OriginalDst { // before PASSTHROUGH takes the endpoints away: istiod may die of them
+		groups = t.applyLocality(groupByLocality(instances), set, c.OutlierDetection != nil, kind, name)
+	}
 	switch {
 	case kind == xds.OriginalDst || passthrough(p.loadBalancer):
+		groups = nil
 		c.Type, c.LBPolicy, c.SlowStart = xds.OriginalDst, xds.ClusterProvided, nil
 	default:
-		groups = t.applyLocality(groupByLocality(instances), set, c.OutlierDetection != nil, kind, name)
 		if kind != xds.EDS {
 			c.DNS = &xds.DNS{RefreshRate: t.mesh.DNSRefreshRate, RespectTTL: true}
 			if t.v.has(RuleDNSJitter) {

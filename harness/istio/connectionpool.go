@@ -54,3 +54,36 @@ func (t *translator) retryBudget(in *networking.TrafficPolicy_RetryBudget) *xds.
 	}
 	return b
 }
+
+// Envoy's own limit of requests on one HTTP/2 connection, before and since 1.36.
+const (
+	manyStreams = 1<<31 - 1
+	safeStreams = 1024
+)
+
+// concurrentStreams is how many requests a connection carries at once; 0: the cluster speaks HTTP/1.1.
+// Rule: RuleHTTP2, cluster_builder.go: setH2Options, and
+// cluster_traffic_policy.go: shouldH2Upgrade, applyConnectionPool. The port's
+// protocol says so, or the rule upgrades whatever protocol it is;
+// useClientProtocol is HTTP/1.1, like the clients.
+func (t *translator) concurrentStreams(protocol string, cp *networking.ConnectionPoolSettings) uint32 {
+	http := cp.GetHttp()
+	switch {
+	case http.GetUseClientProtocol():
+		return 0
+	case http.GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE:
+	default:
+		switch protocolOf(protocol) {
+		case "HTTP2", "GRPC", "GRPC-WEB":
+		default:
+			return 0
+		}
+	}
+	if n := http.GetMaxConcurrentStreams(); n > 0 {
+		return uint32(n)
+	}
+	if t.v.has("envoy/http2-stream-limit") {
+		return safeStreams
+	}
+	return manyStreams
+}

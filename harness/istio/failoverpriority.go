@@ -45,7 +45,10 @@ func (t *translator) splitByLabels(g group, labels []string) []group {
 	var out []group
 	for _, p := range slices.Sorted(maps.Keys(byPriority)) {
 		n := newGroup(g.Locality, byPriority[p])
-		n.Priority = p
+		n.Priority, n.Weight = p, 0
+		for _, in := range byPriority[p] {
+			n.Weight += in.weight // which wraps here, other than where groups are made
+		}
 		out = append(out, n)
 	}
 	return out

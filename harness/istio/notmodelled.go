@@ -272,7 +272,7 @@ var fields = map[string]field{
 	"ConnectionPoolSettings.HTTPSettings.idle_timeout":                harmless("connections are renewed, hosts stay"),
 	"ConnectionPoolSettings.HTTPSettings.h2_upgrade_policy":           {unread: upgrade},
 	"ConnectionPoolSettings.HTTPSettings.use_client_protocol":         harmless("clients speak HTTP/1.1, and so does the proxy then"),
-	"ConnectionPoolSettings.HTTPSettings.max_concurrent_streams":      harmless("HTTP/2 connections are not modelled one by one"),
+	"ConnectionPoolSettings.HTTPSettings.max_concurrent_streams":      {},
 	"ConnectionPoolSettings.HTTPSettings.http2_keep_alive":            harmless("it finds dead connections, not hosts"),
 
 	"ClientTLSSettings.mode":                 {unread: handshake},

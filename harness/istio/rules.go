@@ -20,6 +20,8 @@ const (
 	RuleMergeSameHost         RuleID = "istio/merge-same-host"
 	RuleAddressRepeats        RuleID = "istio/address-repeats"
 	RulePickNamespace         RuleID = "istio/pick-namespace"
+	RuleServiceOrder          RuleID = "istio/service-order"
+	RuleHiddenDestination     RuleID = "istio/hidden-destination"
 	RuleServiceExport         RuleID = "istio/service-export"
 	RuleDNSRefreshMinute      RuleID = "istio/dns-refresh-minute"
 	RuleDNSJitter             RuleID = "istio/dns-jitter"
@@ -60,8 +62,10 @@ const (
 	RuleWarmup              RuleID = "istio/warmup"
 	RuleWarmupDuration      RuleID = "istio/warmup-duration"
 	RulePassthrough         RuleID = "istio/passthrough"
+	RuleSubsetPassthrough   RuleID = "istio/subset-passthrough"
 	RuleConnectTimeout      RuleID = "istio/connect-timeout"
 	RuleCircuitBreakers     RuleID = "istio/circuit-breakers"
+	RuleHTTP2               RuleID = "istio/http2"
 	RuleRetryBudget         RuleID = "istio/retry-budget"
 	RuleRetryBudgetPercent  RuleID = "istio/retry-budget-percent"
 	RuleRetryBudgetSubset   RuleID = "istio/retry-budget-subset"
@@ -69,6 +73,7 @@ const (
 
 	// Routes.
 	RuleVirtualHosts             RuleID = "istio/virtual-hosts"
+	RuleRouteServices            RuleID = "istio/route-services"
 	RuleAbsoluteDomain           RuleID = "istio/absolute-domain"
 	RuleRouteOrder               RuleID = "istio/route-order"
 	RuleRouteMatch               RuleID = "istio/route-match"
@@ -87,7 +92,8 @@ func Rules() []RuleID {
 	return []RuleID{
 		RuleResolution, RuleHostAsEndpoint, RulePortPrecedence, RuleEndpointWeight, RuleEndpointLocality,
 		RuleTopologyLocalityLabel, RuleTopologyLabels, RuleNoEmptyDNSCluster, RuleOneRoundRobinEndpoint,
-		RuleStaticNeedsAddress, RuleMergeSameHost, RuleAddressRepeats, RulePickNamespace, RuleServiceExport, RuleDNSRefreshMinute, RuleDNSJitter,
+		RuleStaticNeedsAddress, RuleMergeSameHost, RuleAddressRepeats, RulePickNamespace, RuleServiceOrder, RuleHiddenDestination,
+		RuleServiceExport, RuleDNSRefreshMinute, RuleDNSJitter,
 		RuleClientLocality, RuleGroupByLocality, RuleEffectiveLocality, RuleFailoverNeedsOutlier, RuleLocalityMatch,
 		RuleFailoverRegion, RuleCompactPriorities, RuleFailoverPriority, RuleFailoverPriorityOverride,
 		RuleFailoverPriorityThenFive, RuleNetworkPreferred, RuleDNSFailoverPriority, RuleDistribute, RuleLocalityWeighted,
@@ -95,9 +101,9 @@ func Rules() []RuleID {
 		RuleRuleNamespaces, RuleMostSpecificHost, RuleMergeRules, RuleMergeSameExport, RuleWorkloadSelector,
 		RulePortLevel, RuleSubsetPolicy, RuleSubsetLabels,
 		RuleOutlierDetection, RulePanicThreshold, RulePanicOff, RuleLoadBalancer, RuleDefaultLeastRequest,
-		RuleWarmup, RuleWarmupDuration, RulePassthrough, RuleConnectTimeout, RuleCircuitBreakers, RuleRetryBudget, RuleRetryBudgetPercent,
+		RuleWarmup, RuleWarmupDuration, RulePassthrough, RuleSubsetPassthrough, RuleConnectTimeout, RuleCircuitBreakers, RuleHTTP2, RuleRetryBudget, RuleRetryBudgetPercent,
 		RuleRetryBudgetSubset, RuleTLSMode,
-		RuleVirtualHosts, RuleAbsoluteDomain, RuleRouteOrder, RuleRouteMatch, RuleRouteDestination, RuleRouteTimeout,
+		RuleVirtualHosts, RuleRouteServices, RuleAbsoluteDomain, RuleRouteOrder, RuleRouteMatch, RuleRouteDestination, RuleRouteTimeout,
 		RuleDefaultRetries, RuleRetries, RuleNo503Retry, RuleRetryHashKeepsHost, RuleRetryIgnorePreviousHosts, RuleRetryBackoff,
 	}
 }

@@ -48,43 +48,126 @@ func entryOf(r *Resource) *networking.ServiceEntry {
 	return se
 }
 
+// hostKey is a host in a namespace: what ServiceEntries share that make one service.
+type hostKey struct{ host, namespace string }
+
+// listing is a host of a ServiceEntry, as istiod lists services.
+type listing struct {
+	host  string
+	entry *Resource
+}
+
 // visibleServices picks, for each host, the namespace whose service the client gets, and merges its entries.
 func (t *translator) visibleServices(resources []*Resource) []*service {
-	type key struct{ host, namespace string }
-	entries := map[key][]*Resource{}
-	var explicit, public []key // in the order in which istiod lists services: exported by name first
-	for _, r := range resources {
+	entries := map[hostKey][]*Resource{}
+	var explicit, public []listing
+	for _, r := range byNamespace(resources) {
 		se := entryOf(r)
 		if se == nil {
 			continue
 		}
 		for _, host := range unique(se.Hosts) {
-			k := key{host, r.Namespace}
+			k := hostKey{host, r.Namespace}
 			entries[k] = append(entries[k], r)
-			if !t.exported(se.ExportTo, r.Namespace) {
-				continue
-			}
-			if len(se.ExportTo) > 0 && !slices.Contains(se.ExportTo, "*") {
-				explicit = append(explicit, k)
-			} else {
-				public = append(public, k)
+			switch {
+			case !t.exported(se.ExportTo, r.Namespace):
+			case explicitly(se):
+				explicit = append(explicit, listing{host, r})
+			default:
+				public = append(public, listing{host, r})
 			}
 		}
 	}
+	// Rule: RuleServiceOrder, pilot/pkg/model/push_context.go: servicesExportedToNamespace.
+	// Entries that are exported by name come first.
+	t.listed = slices.Concat(explicit, public)
 
 	// Rule: RulePickNamespace, pilot/pkg/model/sidecar.go: selectServices.
 	// The client's own namespace wins; otherwise the first in the list.
 	chosen := map[string]string{}
-	for _, k := range append(explicit, public...) {
-		if _, ok := chosen[k.host]; !ok || k.namespace == t.client.Namespace {
-			chosen[k.host] = k.namespace
+	for _, l := range t.listed {
+		if _, ok := chosen[l.host]; !ok || l.entry.Namespace == t.client.Namespace {
+			chosen[l.host] = l.entry.Namespace
 		}
 	}
+	t.listed = slices.DeleteFunc(t.listed, func(l listing) bool { return l.entry.Namespace != chosen[l.host] })
 	var services []*service
 	for _, host := range slices.Sorted(maps.Keys(chosen)) {
-		services = append(services, t.mergeEntries(host, entries[key{host, chosen[host]}]))
+		k := hostKey{host, chosen[host]}
+		services = append(services, t.mergeEntries(host, t.entriesOf(k.host), entries[k]))
 	}
-	return services
+	return append(services, t.hiddenDestinations(resources, entries, chosen)...)
+}
+
+// byNamespace is the order of services of one age: by namespace, then by name.
+// pilot/pkg/model/push_context.go: SortServicesByCreationTime. In one namespace
+// istiod leaves the order of entries of one age to chance; their names stand in
+// for it.
+func byNamespace(resources []*Resource) []*Resource {
+	out := slices.Clone(resources)
+	slices.SortStableFunc(out, func(a, b *Resource) int { return strings.Compare(a.Namespace, b.Namespace) })
+	return out
+}
+
+// entriesOf are the listed entries of a host.
+func (t *translator) entriesOf(host string) []*Resource {
+	var list []*Resource
+	for _, l := range t.listed {
+		if l.host == host {
+			list = append(list, l.entry)
+		}
+	}
+	return list
+}
+
+// hiddenDestinations are the services of the client's own namespace that are
+// not exported to it, but that a VirtualService leads to: their clusters are
+// sent, with the ports that it leads to.
+// Rule: RuleHiddenDestination, pilot/pkg/model/sidecar.go: initSidecarScopeInternalIndexes,
+// push_context.go: virtualServiceDestinationsFilteredBySourceNamespace.
+func (t *translator) hiddenDestinations(resources []*Resource, entries map[hostKey][]*Resource, chosen map[string]string) []*service {
+	ports := map[string][]uint32{} // by host; 0 is all
+	for _, r := range t.visibleVirtualServices(resources) {
+		for _, h := range r.Spec.(*networking.VirtualService).Http {
+			if h == nil || !t.fromNamespace(h) {
+				continue
+			}
+			for _, d := range h.Route {
+				if d.GetDestination() != nil {
+					host := t.fullName(d.Destination.Host, r.Namespace)
+					ports[host] = append(ports[host], d.Destination.Port.GetNumber())
+				}
+			}
+		}
+	}
+	var list []*service
+	for _, host := range slices.Sorted(maps.Keys(ports)) {
+		own := entries[hostKey{host, t.client.Namespace}]
+		if chosen[host] != "" || len(own) == 0 {
+			continue
+		}
+		s := t.mergeEntries(host, own[:1], own)
+		if !slices.Contains(ports[host], 0) {
+			s.keepPorts(ports[host])
+		}
+		if len(s.ports) > 0 {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// fromNamespace reports whether one of the matches that name a namespace names the client's.
+func (t *translator) fromNamespace(h *networking.HTTPRoute) bool {
+	ok := true
+	for _, m := range h.Match {
+		if ns := m.GetSourceNamespace(); ns != "" {
+			if ok = ns == t.client.Namespace; ok {
+				return true
+			}
+		}
+	}
+	return ok
 }
 
 // exported reports whether a resource of that namespace is visible to the client.
@@ -104,9 +187,10 @@ func (t *translator) exported(exportTo []string, namespace string) bool {
 // mergeEntries makes one service of all entries of a host and namespace.
 // Rule: RuleMergeSameHost, pilot/pkg/serviceregistry/serviceentry/conversion.go:
 // mergeServicesInstancesByNamespaceHost, and pilot/pkg/model/sidecar.go: appendSidecarServices.
-// Endpoints of all entries count; ports only of entries that agree with the first visible one.
-func (t *translator) mergeEntries(host string, entries []*Resource) *service {
-	head := entries[slices.IndexFunc(entries, func(r *Resource) bool { return t.exported(entryOf(r).ExportTo, r.Namespace) })]
+// Endpoints of all entries count; ports only of entries that agree with the
+// first visible one, which also gives everything else.
+func (t *translator) mergeEntries(host string, listed, entries []*Resource) *service {
+	head := listed[0]
 	s := &service{
 		host: host, namespace: head.Namespace, head: head,
 		resolution:   entryOf(head).Resolution,
@@ -114,13 +198,14 @@ func (t *translator) mergeEntries(host string, entries []*Resource) *service {
 		addresses:    entryOf(head).Addresses,
 		distribution: t.trafficDistribution(head),
 	}
-	s.addPorts(head)
+	for _, r := range listed {
+		if r == head || mergeable(head, r) {
+			s.addPorts(r)
+		}
+	}
 	roundRobinPorts := map[uint32]bool{}
 	for _, r := range entries {
 		t.used[r] = true
-		if r != head && t.exported(entryOf(r).ExportTo, r.Namespace) && mergeable(head, r) {
-			s.addPorts(r)
-		}
 		for _, in := range repeated(t.instances(r, entryOf(r), host), len(entryOf(r).Addresses)) {
 			// Rule: RuleOneRoundRobinEndpoint: of several entries only the first endpoint a port is kept.
 			if entryOf(r).Resolution == networking.ServiceEntry_DNS_ROUND_ROBIN && roundRobinPorts[in.service] {
@@ -141,6 +226,11 @@ func repeated(list []instance, addresses int) []instance {
 	return slices.Repeat(list, max(addresses, 1))
 }
 
+// explicitly reports whether the entry is exported to namespaces by name.
+func explicitly(se *networking.ServiceEntry) bool {
+	return len(se.ExportTo) > 0 && !slices.Contains(se.ExportTo, "*")
+}
+
 // mergeable is pilot/pkg/model/sidecar.go: canMergeServices.
 func mergeable(x, y *Resource) bool {
 	a, b := entryOf(x), entryOf(y)
@@ -156,6 +246,18 @@ func (s *service) addPorts(r *Resource) {
 			s.portAt = append(s.portAt, place{r, fmt.Sprintf("spec.ports[%d]", i)})
 		}
 	}
+}
+
+// keepPorts drops the ports that are not in the list.
+func (s *service) keepPorts(numbers []uint32) {
+	var ports []*networking.ServicePort
+	var at []place
+	for i, p := range s.ports {
+		if slices.Contains(numbers, p.Number) {
+			ports, at = append(ports, p), append(at, s.portAt[i])
+		}
+	}
+	s.ports, s.portAt = ports, at
 }
 
 func (s *service) port(number uint32) *networking.ServicePort {

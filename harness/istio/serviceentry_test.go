@@ -186,7 +186,7 @@ func TestSameHost(t *testing.T) {
 		{"one namespace: ports add up", []string{static("{name: a}", "", "10.0.0.1"), static("{name: b}", ", {number: 81, name: x, protocol: HTTP}", "10.0.0.2")}, "10.0.0.1:80 10.0.0.2:80", 2},
 		{"other labels: ports do not", []string{static("{name: a}", "", "10.0.0.1"), static("{name: b, labels: {x: y}}", ", {number: 81, name: x, protocol: HTTP}", "10.0.0.2")}, "10.0.0.1:80 10.0.0.2:80", 1},
 		{"two namespaces: the client's wins", []string{static("{name: a, namespace: a}", "", "10.0.0.1"), static("{name: b, namespace: default}", "", "10.0.0.2")}, "10.0.0.2:80", 1},
-		{"two foreign namespaces: the first by name wins", []string{static("{name: b, namespace: x}", "", "10.0.0.1"), static("{name: a, namespace: y}", "", "10.0.0.2")}, "10.0.0.2:80", 1},
+		{"two foreign namespaces: the first by namespace wins", []string{static("{name: b, namespace: x}", "", "10.0.0.1"), static("{name: a, namespace: y}", "", "10.0.0.2")}, "10.0.0.1:80", 1},
 		{"another name for the port: EDS selects by name", []string{static("{name: a}", "", "10.0.0.1"),
 			entryYAML("{name: b}", "hosts: [a.com], resolution: STATIC, ports: [{number: 80, name: web, protocol: HTTP}], endpoints: [{address: 10.0.0.2}]")}, "10.0.0.1:80", 1},
 		{"round robin keeps one", []string{

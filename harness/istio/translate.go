@@ -149,6 +149,7 @@ type translator struct {
 	mesh     meshSettings
 	client   Client
 	services []*service
+	listed   []listing // the ServiceEntries behind them, unmerged, in istiod's order
 	rules    ruleIndex
 	used     map[*Resource]bool // the resources that shaped something this client gets
 	out      Translation
@@ -207,7 +208,8 @@ func (t *translator) complete(c Client) Client {
 }
 
 // inOrder sorts by name, then namespace: the order that istiod falls back to
-// among objects of one age, which is what objects of one file have.
+// among objects of one age, which is what objects of one file have. Services
+// have an order of their own, byNamespace.
 func inOrder(resources []*Resource) []*Resource {
 	var sorted []*Resource
 	for _, r := range resources {

@@ -62,6 +62,7 @@ var changes = []Change{
 	{"envoy/draining-excluded", EnvoyHalf, "1.30", "DRAINING hosts leave the denominators of availability and panic; before, they counted", "changelog 1.30.0"},
 	{"envoy/scheduler-random-start", EnvoyHalf, "1.30", "weighted schedulers start at a random host; before, always at the same", "changelog 1.30.0"},
 	{"envoy/locality-scheduler-per-worker", EnvoyHalf, "1.36", "each worker draws localities by itself; before, one scheduler for all", "changelog 1.36.0"},
+	{"envoy/http2-stream-limit", EnvoyHalf, "1.36", "an HTTP/2 connection carries 1024 requests at once; before, 2147483647", "changelog 1.36.0"},
 	{"envoy/active-overflow-counter", EnvoyHalf, "1.38", "max_requests counts in upstream_rq_active_overflow; before, in upstream_rq_pending_overflow", "changelog 1.38.0"},
 	{"envoy/retry-counted-at-start", EnvoyHalf, "1.38.3", "upstream_rq_retry moves after the back-off; before, ahead of it", "envoy-semantics 15, measured between 1.37.0 and 1.38.3"},
 	{"envoy/body-hides-transport-reason", EnvoyHalf, "1.38.3", "a 503 body ends before the transport failure reason; before, it was in the body", "envoy-semantics 15, measured between 1.37.0 and 1.38.3"},

@@ -17,9 +17,9 @@ import (
 func (t *translator) addRoutes(resources []*Resource) {
 	rules := t.visibleVirtualServices(resources)
 	ports := map[uint32]bool{}
-	for _, s := range t.services {
-		for _, p := range s.ports {
-			if isHTTP(p.Protocol) {
+	for _, l := range t.listed {
+		for _, p := range entryOf(l.entry).Ports {
+			if p != nil && isHTTP(p.Protocol) {
 				ports[p.Number] = true
 			}
 		}
@@ -55,12 +55,7 @@ func (t *translator) visibleVirtualServices(resources []*Resource) []*Resource {
 
 // addPort makes the virtual hosts of one port.
 func (t *translator) addPort(port uint32, rules []*Resource) {
-	var here []*service // the services with that port, routed as HTTP or not
-	for _, s := range t.services {
-		if s.port(port) != nil {
-			here = append(here, s)
-		}
-	}
+	here := t.servicesOn(port)
 	b := portBuilder{translator: t, port: port, services: here, owners: t.owners(rules), domains: map[string]bool{}, names: map[string]bool{}}
 
 	routed := map[*service]bool{}
@@ -101,6 +96,26 @@ func (t *translator) addPort(port uint32, rules []*Resource) {
 	}
 	slices.SortFunc(b.hosts, func(x, y xds.VirtualHost) int { return cmp.Compare(x.Name, y.Name) })
 	t.out.Config.VirtualHosts = append(t.out.Config.VirtualHosts, b.hosts...)
+}
+
+// servicesOn are the services with that port, routed as HTTP or not, by host. They
+// are not the merged ones that have clusters: of the entries with the port, the
+// last one counts.
+// Rule: RuleRouteServices, httproute.go: BuildSidecarOutboundVirtualHosts.
+func (t *translator) servicesOn(port uint32) []*service {
+	last := map[string]*service{}
+	for _, l := range t.listed {
+		s := &service{host: l.host, namespace: l.entry.Namespace, head: l.entry, addresses: entryOf(l.entry).Addresses}
+		s.addPorts(l.entry)
+		if s.port(port) != nil {
+			last[strings.ToLower(l.host)] = s
+		}
+	}
+	var list []*service
+	for _, host := range slices.Sorted(maps.Keys(last)) {
+		list = append(list, last[host])
+	}
+	return list
 }
 
 type portBuilder struct {

@@ -1,6 +1,7 @@
 package istiod
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -283,8 +285,9 @@ func (i *Istiod) writeObjects(documents []schedule.Document) (marker string, err
 	i.generation++
 	marker = markerPrefix + strconv.Itoa(i.generation)
 	var b strings.Builder
-	for _, d := range documents {
-		text, err := withNamespace(d)
+	ages := ages(documents)
+	for i, d := range documents {
+		text, err := complete(d, ages[i])
 		if err != nil {
 			return "", err
 		}
@@ -301,9 +304,30 @@ func (i *Istiod) writeObjects(documents []schedule.Document) (marker string, err
 	return marker, os.Rename(next, filepath.Join(i.opts.Dir, configFolder, configFile))
 }
 
-// withNamespace is the document with its namespace written out: istiod takes an
-// absent one for none at all.
-func withNamespace(d schedule.Document) (string, error) {
+// ages gives the ServiceEntries ages by namespace and name, as harness/istio
+// orders them: of equally old ones, istiod takes any first. Objects of other kinds it
+// orders by name itself.
+func ages(documents []schedule.Document) []time.Time {
+	var entries []int
+	for i, d := range documents {
+		if d.Kind == "ServiceEntry" {
+			entries = append(entries, i)
+		}
+	}
+	slices.SortStableFunc(entries, func(a, b int) int {
+		x, y := documents[a], documents[b]
+		return cmp.Or(strings.Compare(x.Namespace, y.Namespace), strings.Compare(x.Name, y.Name))
+	})
+	out := make([]time.Time, len(documents))
+	for rank, i := range entries {
+		out[i] = time.Unix(int64(rank)+1, 0).UTC()
+	}
+	return out
+}
+
+// complete is the document with its name and namespace written out, because
+// istiod takes an absent one for none at all, and with its age unless that is zero.
+func complete(d schedule.Document, age time.Time) (string, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(d.YAML), &doc); err != nil {
 		return "", fmt.Errorf("%s %s/%s: %w", d.Kind, d.Namespace, d.Name, err)
@@ -312,9 +336,13 @@ func withNamespace(d schedule.Document) (string, error) {
 		return "", fmt.Errorf("%s %s/%s: the document is no object", d.Kind, d.Namespace, d.Name)
 	}
 	metadata := child(doc.Content[0], "metadata", yaml.MappingNode)
-	for key, value := range map[string]string{"name": d.Name, "namespace": d.Namespace} {
-		if value != "" {
-			child(metadata, key, yaml.ScalarNode).SetString(value)
+	fields := [][2]string{{"name", d.Name}, {"namespace", d.Namespace}}
+	if !age.IsZero() {
+		fields = append(fields, [2]string{"creationTimestamp", age.Format(time.RFC3339)})
+	}
+	for _, f := range fields {
+		if f[1] != "" {
+			child(metadata, f[0], yaml.ScalarNode).SetString(f[1])
 		}
 	}
 	out, err := yaml.Marshal(doc.Content[0])

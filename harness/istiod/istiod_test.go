@@ -182,20 +182,20 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-func TestWithNamespace(t *testing.T) {
+func TestComplete(t *testing.T) {
 	for _, c := range []struct{ yaml, want string }{
 		{"kind: A\nmetadata: {name: x}\n", "kind: A\nmetadata: {name: n, namespace: ns}\n"},
 		{"kind: A\nmetadata:\n", "kind: A\nmetadata:\n    name: n\n    namespace: ns\n"},
 		{"kind: A\n", "kind: A\nmetadata:\n    name: n\n    namespace: ns\n"},
 		{"kind: A\nmetadata: {name: x, namespace: other, labels: {a: \"1\"}}\n", "kind: A\nmetadata: {name: n, namespace: ns, labels: {a: \"1\"}}\n"},
 	} {
-		got, err := withNamespace(schedule.Document{Namespace: "ns", Name: "n", YAML: c.yaml})
+		got, err := complete(schedule.Document{Namespace: "ns", Name: "n", YAML: c.yaml}, time.Time{})
 		if err != nil || got != c.want {
 			t.Errorf("%q: got %q (%v), want %q", c.yaml, got, err, c.want)
 		}
 	}
 	for _, bad := range []string{"", "[a]", "a: ["} {
-		if got, err := withNamespace(schedule.Document{YAML: bad}); err == nil {
+		if got, err := complete(schedule.Document{YAML: bad}, time.Time{}); err == nil {
 			t.Errorf("%q: got %q, want an error", bad, got)
 		}
 	}

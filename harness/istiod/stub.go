@@ -49,7 +49,7 @@ func (Stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"kind": "APIResourceList", "groupVersion": "v1", "resources": []any{}})
 	case query.Get("sendInitialEvents") == "true":
 		// The client falls back to a list and a watch.
-		status(w, http.StatusUnprocessableEntity, "Invalid", "sendInitialEvents is not supported")
+		failure(w, http.StatusUnprocessableEntity, "Invalid", "sendInitialEvents is not supported")
 	case query.Get("watch") == "true" || query.Get("watch") == "1":
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusOK)
@@ -60,7 +60,7 @@ func (Stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		c, ok := parseCollection(path)
 		if !ok {
-			status(w, http.StatusNotFound, "NotFound", path+" is not found")
+			failure(w, http.StatusNotFound, "NotFound", path+" is not found")
 			return
 		}
 		answer(w, http.StatusOK, map[string]any{
@@ -122,7 +122,7 @@ const maxBody = 1 << 20 // bytes; istiod writes a secret of some kilobytes
 func echo(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		status(w, http.StatusBadRequest, "BadRequest", err.Error())
+		failure(w, http.StatusBadRequest, "BadRequest", err.Error())
 		return
 	}
 	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
@@ -132,7 +132,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // the client has gone: nobody to tell
 }
 
-func status(w http.ResponseWriter, code int, reason, message string) {
+func failure(w http.ResponseWriter, code int, reason, message string) {
 	answer(w, code, map[string]any{
 		"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message,
 	})
