@@ -121,7 +121,6 @@ var clusterFields = fields{
 	known: []knownDifference{
 		{"metadata", "names of Istio's objects; they decide nothing"},
 		{httpOptions + ".common_http_protocol_options", "when connections end by themselves is not modelled"},
-		{httpOptions + ".explicit_http_config", "that hosts speak HTTP/2 is not modelled"},
 		{"ring_hash_lb_config", "the size of the ring is not modelled"},
 		{"maglev_lb_config", "the size of the table is not modelled"},
 		{"upstream_connection_options.tcp_keepalive", "the kernel's probes of idle connections are not modelled"},

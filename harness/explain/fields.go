@@ -96,6 +96,7 @@ var fieldTexts = map[string]fieldText{
 	"ConnectionPoolSettings.TCPSettings.connect_timeout":             {"how long a connection may take, TLS included; the only thing that charges a host which drops packets", "10s (meshConfig.connectTimeout)", ""},
 	"ConnectionPoolSettings.HTTPSettings.http1_max_pending_requests": {"requests that wait for a connection; one more is refused with 503 UO, and charges nobody", "4294967295", ""},
 	"ConnectionPoolSettings.HTTPSettings.http2_max_requests":         {"requests in flight, HTTP/1.1 included; one more is refused with 503 UO", "4294967295", ""},
+	"ConnectionPoolSettings.HTTPSettings.max_concurrent_streams":     {"requests that one HTTP/2 connection carries at once; without HTTP/2 it does nothing", "1024", ""},
 	"ConnectionPoolSettings.HTTPSettings.max_retries":                {"retries in flight in the cluster; one more is not made", "4294967295", ""},
 	"ConnectionPoolSettings.HTTPSettings.h2_upgrade_policy":          {"whether the proxy speaks HTTP/2 to the hosts", "DEFAULT: as the mesh says", ""},
 	"ClientTLSSettings.mode":                                         {"DISABLE, SIMPLE, MUTUAL or ISTIO_MUTUAL; whether the handshake succeeds is not modelled", "DISABLE", ""},
