@@ -136,6 +136,7 @@ func byName(c xds.Config) named {
 
 // compare returns the kinds of differences, and all of them as text.
 func (p *sides) compare() (signs []string, text string) {
+	p.forgive()
 	r := &reporter{}
 	opts := cmpopts.EquateEmpty()
 	want, got := byName(p.want), byName(p.got)

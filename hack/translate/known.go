@@ -1,6 +1,12 @@
 package main
 
-import "regexp"
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/xds"
+)
 
 // unreadField says why a field of Envoy's messages has no place in harness/xds.
 type unreadField struct {
@@ -69,4 +75,50 @@ func knownRefusal(sign string) string {
 		}
 	}
 	return ""
+}
+
+// forgive takes from both sides what differs for a reason.
+//
+// An address that several hosts of an entry share is a domain of one of them:
+// istiod visits them in the random order of a map, so that the addresses of a
+// port are compared without their host.
+//
+// Automatic mutual TLS is not modelled. Where PASSTHROUGH leaves no endpoints that
+// could be told apart by their labels, istiod puts it on the cluster itself.
+func (p *sides) forgive() {
+	for _, c := range []*xds.Config{&p.got, &p.want} {
+		hosts := map[uint32]int{}
+		for _, h := range c.VirtualHosts {
+			hosts[h.Port]++
+		}
+		addresses := map[uint32][]string{}
+		for i := range c.VirtualHosts {
+			h := &c.VirtualHosts[i]
+			if hosts[h.Port] < 2 {
+				continue
+			}
+			for _, d := range h.Domains {
+				if isAddress(d) && !slices.Contains(addresses[h.Port], d) {
+					addresses[h.Port] = append(addresses[h.Port], d)
+				}
+			}
+			h.Domains = slices.DeleteFunc(slices.Clone(h.Domains), isAddress)
+		}
+		for port, list := range addresses {
+			slices.Sort(list)
+			c.VirtualHosts = append(c.VirtualHosts, xds.VirtualHost{Name: "addresses", Port: port, Domains: list})
+		}
+	}
+	for i := range p.got.Clusters {
+		c := &p.got.Clusters[i]
+		if want := p.want.Cluster(c.Name); want != nil && c.Type == xds.OriginalDst && c.TLS == "ISTIO_MUTUAL" && want.TLS == "" {
+			c.TLS = ""
+			delete(p.unread, "tls")
+		}
+	}
+}
+
+func isAddress(domain string) bool {
+	_, err := netip.ParseAddr(domain)
+	return err == nil
 }

@@ -42,14 +42,15 @@ func (t *translator) addClusters(s *service) {
 		if !t.addCluster(s, i, kind, base, nil) || r == nil {
 			continue
 		}
-		// Rule: RuleSubsetPassthrough, cluster_builder.go: buildSubsetCluster: a subset
-		// begins with the type that the rule's policy gave the default cluster.
-		kind := kind
-		if passthrough(base.loadBalancer) {
-			kind = xds.OriginalDst
-		}
 		for j := range r.subsets {
-			t.addCluster(s, i, kind, t.subsetPolicy(base, r.subsets[j], port.Number), &r.subsets[j])
+			sub, kind := &r.subsets[j], kind
+			// Rule: RuleSubsetPassthrough, cluster_builder.go: buildSubsetCluster: a subset
+			// begins with the type that the rule's policy gave the default cluster, or
+			// that its own gives it, whatever an entry for the port says.
+			if passthrough(base.loadBalancer) || passthrough(sub.TrafficPolicy.GetLoadBalancer()) {
+				kind = xds.OriginalDst
+			}
+			t.addCluster(s, i, kind, t.subsetPolicy(base, *sub, port.Number), sub)
 		}
 	}
 }
@@ -65,7 +66,7 @@ func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryTyp
 	}
 	instances := s.endpointsOf(port, kind, selector)
 	// Rule: RuleNoEmptyDNSCluster: a DNS cluster without endpoints is not sent, an EDS one is.
-	if len(instances) == 0 && (kind == xds.StrictDNS || kind == xds.LogicalDNS) && (sub == nil || !passthrough(sub.TrafficPolicy.GetLoadBalancer())) {
+	if len(instances) == 0 && (kind == xds.StrictDNS || kind == xds.LogicalDNS) {
 		return false
 	}
 	c := xds.Cluster{

@@ -34,8 +34,9 @@ func TestHTTP2(t *testing.T) {
 		{"1.31", "HTTP", "h2UpgradePolicy: UPGRADE, maxConcurrentStreams: 7", 7},
 		{"1.31", "HTTP2", "h2UpgradePolicy: DO_NOT_UPGRADE", 1024},
 		{"1.31", "GRPC", "useClientProtocol: true", 0},
+		{"1.31", "", "h2UpgradePolicy: UPGRADE", 0}, // sniffed
 	} {
-		docs := entryYAML("{name: a}", "hosts: [svc.com], resolution: STATIC, ports: [{number: 80, name: x, protocol: "+c.protocol+"}]") + "\n---\n" +
+		docs := entryYAML("{name: a}", "hosts: [svc.com], resolution: STATIC, ports: [{number: 80, name: x, protocol: '"+c.protocol+"'}]") + "\n---\n" +
 			ruleYAML("a", "connectionPool: {http: {maxRetries: 1, "+c.http+"}}")
 		tr := Translate(read(t, "in.yaml", docs), inR1, Mesh{}, profile(t, c.profile))
 		if got := cluster(t, tr, "outbound|80||svc.com").MaxConcurrentStreams; got != c.want {
@@ -123,6 +124,7 @@ func TestSubsetPassthrough(t *testing.T) {
 		{"PASSTHROUGH", "loadBalancer: {simple: RANDOM}", "ORIGINAL_DST CLUSTER_PROVIDED"},
 		{"RANDOM", "loadBalancer: {simple: PASSTHROUGH}", "ORIGINAL_DST CLUSTER_PROVIDED"},
 		{"RANDOM", "portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: PASSTHROUGH}}]", "none"},
+		{"RANDOM", "loadBalancer: {simple: PASSTHROUGH}, portLevelSettings: [{port: {number: 80}, outlierDetection: {}}]", "ORIGINAL_DST CLUSTER_PROVIDED"},
 		{"RANDOM", "loadBalancer: {simple: RANDOM}", "none"},
 	} {
 		tr, got := inDefault(t, entry, rule(c.top, c.subset)), "none"
@@ -153,5 +155,16 @@ func TestFailoverPriorityWeight(t *testing.T) {
 	}
 	if !slices.Equal(got, []uint32{2}) {
 		t.Errorf("got weights %v, want [2]", got)
+	}
+}
+
+// Of two rules with one wildcard the first has the service, even on a port that it does not route.
+func TestWildcardOwner(t *testing.T) {
+	entry := entryYAML("{name: a}", "hosts: ['*.x.com'], ports: [{number: 80, name: http, protocol: HTTP}]")
+	first := vsYAML("{name: a}", "hosts: ['*.x.com'], http: [{match: [{port: 81}], route: [{destination: {host: a.x.com}}]}]")
+	second := vsYAML("{name: b}", "hosts: ['*.x.com'], http: [{route: [{destination: {host: b.x.com}}]}]")
+	tr := inDefault(t, entry, first, second)
+	if len(tr.Config.VirtualHosts) != 1 || tr.Config.VirtualHosts[0].Routes[0].Cluster != "outbound|80||*.x.com" {
+		t.Errorf("got %+v, want the default route", tr.Config.VirtualHosts)
 	}
 }

@@ -64,12 +64,12 @@ const (
 // concurrentStreams is how many requests a connection carries at once; 0: the cluster speaks HTTP/1.1.
 // Rule: RuleHTTP2, cluster_builder.go: setH2Options, and
 // cluster_traffic_policy.go: shouldH2Upgrade, applyConnectionPool. The port's
-// protocol says so, or the rule upgrades whatever protocol it is;
-// useClientProtocol is HTTP/1.1, like the clients.
+// protocol says so, or the rule upgrades it; useClientProtocol, and a protocol
+// that is sniffed, is HTTP/1.1, like the clients.
 func (t *translator) concurrentStreams(protocol string, cp *networking.ConnectionPoolSettings) uint32 {
 	http := cp.GetHttp()
 	switch {
-	case http.GetUseClientProtocol():
+	case http.GetUseClientProtocol() || protocolOf(protocol) == "":
 		return 0
 	case http.GetH2UpgradePolicy() == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE:
 	default:

@@ -162,16 +162,19 @@ func (b *portBuilder) add(host string, domains []string, routes []tracedRoute) {
 }
 
 // matching returns the services of the port that this rule routes under the host.
-// A service that several wildcards cover belongs to the most specific one.
+// A service that several wildcards cover belongs to the most specific one, and to
+// the first rule that has it, even if that routes nothing on this port.
 // route.go: separateVSHostsAndServices.
 func (b *portBuilder) matching(host string, r *Resource) []*service {
 	var list []*service
 	for _, s := range b.services {
-		if s.host == host || strings.ToLower(s.host) == host {
-			list = append(list, s)
+		if !isWildcard(host) {
+			if strings.ToLower(s.host) == host {
+				list = append(list, s)
+			}
 			continue
 		}
-		if !isWildcard(host) || !hostCovers(host, s.host) {
+		if !hostCovers(host, s.host) {
 			continue
 		}
 		if owner, ok := mostSpecific(s.host, b.owners); ok && owner == r {

@@ -421,9 +421,10 @@ func (i *Istiod) await(ctx context.Context, what string, ok func(context.Context
 		select {
 		case <-i.process.done:
 			return fmt.Errorf("istiod died before it %s (%s); the end of its log: %s", what, i.process.exit(), i.process.tail())
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for istiod: %w", context.Cause(ctx))
 		case <-limit.Done():
+			if ctx.Err() != nil {
+				return fmt.Errorf("waiting for istiod: %w", context.Cause(ctx))
+			}
 			return fmt.Errorf("%s passed before istiod %s; the end of its log: %s", i.opts.ReadyTimeout, what, i.process.tail())
 		case <-tick.C:
 		}
