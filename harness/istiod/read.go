@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 istiod sends the old fields of DNS clusters
+
 package istiod
 
 import (
