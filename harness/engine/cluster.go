@@ -20,8 +20,9 @@ type Host struct {
 	Priority uint32
 	Weight   uint32
 	Health   xds.Health
-	Upstream int32 // -1: none serves it
-	Trace    int32 // index in the trace
+	TLSMode  string // "istio": it is behind a sidecar
+	Upstream int32  // -1: none serves it
+	Trace    int32  // index in the trace
 }
 
 // Delays are the two hops between a response and the next pick. Zero means that

@@ -3,6 +3,7 @@ package engine
 import (
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/faildrill/faildrill/harness/engine/pool"
@@ -37,7 +38,7 @@ func hostsAt(c *xds.Cluster, s *schedule.Schedule, resolve func(name int, addres
 			for _, ip := range ips {
 				h := Host{
 					Address: netip.AddrPortFrom(ip, uint16(e.Port)).String(), Port: e.Port, Locality: l.Locality, Priority: l.Priority,
-					Weight: max(1, e.Weight), Health: e.Health, Upstream: s.UpstreamAt(ip), Trace: -1,
+					Weight: max(1, e.Weight), Health: e.Health, TLSMode: e.TLSMode, Upstream: s.UpstreamAt(ip), Trace: -1,
 				}
 				if e.Address != ip.String() {
 					h.Name = e.Address
@@ -117,8 +118,10 @@ type clusterState struct {
 	use     pool.Use
 	retries uint32 // that hold the retry breaker
 	client  int32
-	splits  bool // outlier detection keeps errors of the local side apart: a connection that works counts
-	retired bool // replaced or removed: what is in flight ends, nothing is charged
+	splits  bool   // outlier detection keeps errors of the local side apart: a connection that works counts
+	tls     bool   // the cluster or an upstream of the drill speaks TLS
+	host    string // that the hosts see as Host
+	retired bool   // replaced or removed: what is in flight ends, nothing is charged
 
 	lookUps *LookUps // of its names; nil: they never resolve to anything else
 	left    []int32  // hosts that are at another address now, and may have connections to the old one
@@ -156,6 +159,9 @@ func (w *world) configure(client int32, cfg *xds.Config, now int64) {
 	if p.route = Route(cfg, l.Host, l.Port, l.Path); p.route != nil {
 		p.cluster = p.clusters[p.route.Cluster]
 	}
+	for _, c := range p.clusters {
+		c.serves(p.route, l.Host)
+	}
 }
 
 func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState {
@@ -168,6 +174,7 @@ func (w *world) construct(client int32, c *xds.Cluster, now int64) *clusterState
 		client:  client,
 		splits:  c.OutlierDetection != nil && c.OutlierDetection.SplitExternalLocalOriginErrors,
 		lookUps: lookUps,
+		tls:     c.TLS != nil || slices.ContainsFunc(w.s.Upstreams, func(u schedule.Upstream) bool { return u.TLS != nil }),
 	}
 	cs.grow(len(hosts))
 	w.asks(cs)

@@ -32,6 +32,7 @@ type request struct {
 	drains   uint32 // of the host, when the attempt got its connection
 	stage    stage
 	answer   answer
+	reason   string // why it fails; told once, by record
 }
 
 // brokeOff is what the client sees of an answer that does not end.
@@ -190,7 +191,11 @@ func (w *world) open(c *clusterState, h int32) {
 		w.q.Push(w.now+int64(c.cfg.ConnectTimeout), e)
 	default:
 		// Whether it is refused shows when the packet arrives.
-		w.q.Push(w.now+min(connectLatency, int64(c.cfg.ConnectTimeout)), e)
+		latency := int64(connectLatency)
+		if c.cfg.TLS.For(host.TLSMode) != nil {
+			latency *= 2 // another round trip
+		}
+		w.q.Push(w.now+min(latency, int64(c.cfg.ConnectTimeout)), e)
 	}
 }
 
@@ -213,13 +218,22 @@ func (w *world) connSlot() int32 {
 	return int32(len(w.conns) - 1)
 }
 
-// connected is the answer to a connect: established or refused.
+// connected is the answer to a connect: established or refused. A handshake that
+// fails is a connect that failed.
+//
+// Rule: RuleTLSFailure.
 func (w *world) connected(conn int32) {
 	c, h := w.conns[conn].c, w.conns[conn].host
 	host := &c.hosts[h]
 	if w.upstreamOf(host).connect(w.now, host.Port) == refuses {
-		w.connectFailed(conn, trace.Refused)
+		w.connectFailed(conn, trace.Refused, "")
 		return
+	}
+	if c.tls {
+		if o := w.handshake(c, host); !o.Connects() {
+			w.connectFailed(conn, trace.Refused, o.Reason())
+			return
+		}
 	}
 	w.freeConns = append(w.freeConns, conn)
 	c.carried[h] = 0
@@ -254,7 +268,7 @@ func (w *world) ready(c *clusterState, h, i int32, ok bool) {
 // connectFailed fails everything that waits for the host.
 //
 // Rule: RuleFailTogether.
-func (w *world) connectFailed(conn int32, res trace.Result) {
+func (w *world) connectFailed(conn int32, res trace.Result, reason string) {
 	c, h := w.conns[conn].c, w.conns[conn].host
 	w.freeConns = append(w.freeConns, conn)
 	ids, ok := c.connectFailed(h, conn, w.s.Profile.Rules.PendingFailOldestFirst)
@@ -263,7 +277,7 @@ func (w *world) connectFailed(conn int32, res trace.Result) {
 	}
 	for k, i := range ids {
 		r := &w.reqs[i]
-		r.stage = idle
+		r.stage, r.reason = idle, reason
 		c.use.Failing = uint32(len(ids) - k)
 		w.failed(i, r, res, outlier.ConnectFailed, retry.ConnectFailure, trace.FlagUF)
 	}
@@ -281,7 +295,12 @@ func (w *world) attach(i int32) {
 		w.charge(r, outlier.ConnectSuccess, 0)
 	}
 	host := &r.c.hosts[r.host]
-	after := w.upstreamOf(host).serve(w.now, host.Port, &w.s.Clients[r.client].Load, r.c.carried[r.host], &w.ch, &r.answer)
+	var after int64
+	if !r.c.tls || w.admitted(r, host) {
+		after = w.upstreamOf(host).serve(w.now, host.Port, &w.s.Clients[r.client].Load, r.c.carried[r.host], &w.ch, &r.answer)
+	} else {
+		after = connectLatency
+	}
 	r.c.carried[r.host]++
 	if !r.answer.never {
 		w.after(after, evResponse, i, r)
@@ -547,8 +566,9 @@ func (w *world) release(i int32, r *request, reuse bool) {
 func (w *world) record(r *request, res trace.Result, status int32, charged bool) {
 	w.tr.Attempts = append(w.tr.Attempts, trace.Attempt{
 		At: trace.Sec(r.at), Done: trace.Sec(w.now), Client: r.client, Request: r.n, N: r.attempts,
-		Host: r.c.hosts[r.host].Trace, Status: status, Result: res, Charged: charged,
+		Host: r.c.hosts[r.host].Trace, Status: status, Result: res, Charged: charged, Reason: r.reason,
 	})
+	r.reason = ""
 }
 
 // end is the answer that the client gets; host is whose it is.

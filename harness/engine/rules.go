@@ -141,6 +141,14 @@ const (
 	RuleOthersConnect   RuleID = "envoy/other-connections-go-on"   // 9.5, measured on 1.36.2, 1.40.0: onConnectionEvent
 	RuleConnectTimeout  RuleID = "envoy/connect-timeout"           // 9.5: onConnectTimeout
 
+	// TLS to upstreams; source/common/tls.
+	RuleTLSVerify            RuleID = "envoy/tls-verify"             // measured on 1.36.2, 1.40.0: cert_validator/default_validator.cc
+	RuleTLSNameMatch         RuleID = "envoy/tls-name-match"         // measured on 1.40.0: utility.cc, dnsNameMatch
+	RuleTLSFailure           RuleID = "envoy/tls-failure"            // measured on 1.36.2, 1.40.0: ssl_handshaker.cc; conn_pool_base.cc, onConnectionEvent
+	RuleTLSClientCertificate RuleID = "envoy/tls-client-certificate" // measured on 1.36.2, 1.40.0: the alert comes after the handshake
+	RuleTLSHost              RuleID = "envoy/tls-host"               // measured on 1.40.0: router.cc, decodeHeaders
+	RuleTLSMatch             RuleID = "envoy/tls-socket-match"       // measured on 1.40.0: transport_socket_match_impl.cc
+
 	// HTTP/2; source/common/conn_pool/conn_pool_base.cc unless another is named.
 	RuleMultiplexed    RuleID = "envoy/http2-multiplexes"     // 9.4, measured G12: tryCreateNewConnection
 	RuleStreamReset    RuleID = "envoy/http2-stream-reset"    // measured X57: onStreamClosed
@@ -201,6 +209,7 @@ func Rules() []RuleID {
 		RuleSlowStart, RuleSlowStartMode, RuleSlowStartSchedule, RuleSlowStartOnce,
 		RulePendingLimit, RuleMaxRequests, RuleMaxConnections, RuleFailTogether, RuleFailOldestFirst,
 		RuleConnectGoesOn, RuleOthersConnect, RuleConnectTimeout,
+		RuleTLSVerify, RuleTLSNameMatch, RuleTLSFailure, RuleTLSClientCertificate, RuleTLSHost, RuleTLSMatch,
 		RuleMultiplexed, RuleStreamReset, RuleConnectionLost, RuleGoAway,
 		RuleRetryOnResponse, RuleRetryOnReset, RuleOverflowNoRetry, RuleRetryLimit, RuleRetryBreaker, RuleRetryBudget, RuleBackOff,
 		RulePreviousHosts, RulePreviousPriorities, RuleRetryLoadsKept, RuleChargeThenRetry, RuleRetryFindsCluster, RulePerTryTimeout,

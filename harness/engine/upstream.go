@@ -70,7 +70,7 @@ func (u *upstream) serve(now int64, port uint32, l *schedule.Load, carried int, 
 	after = int64(u.def.Latency)
 	decided := false
 	for _, f := range u.faults {
-		if !f.active(now) || f.Behaviour == schedule.Refuse || f.Behaviour == schedule.Blackhole {
+		if !f.active(now) || f.Behaviour == schedule.Refuse || f.Behaviour == schedule.Blackhole || f.Behaviour == schedule.TLSFault {
 			continue
 		}
 		if f.Behaviour == schedule.CloseAfter && carried < f.CloseAfter {

@@ -258,7 +258,7 @@ func (w *world) handle(e event) {
 	case evClientTimeout:
 		w.impatient(e.i)
 	case evConnectTimeout:
-		w.connectFailed(e.i, trace.ConnectTimeout)
+		w.connectFailed(e.i, trace.ConnectTimeout, "")
 	default:
 		if r := &w.reqs[e.i]; r.gen == e.gen {
 			w.requestEvent(e, r)
@@ -305,7 +305,7 @@ func (w *world) step(i int) {
 		}
 		u := &w.upstreams[st.Fault.Upstream]
 		u.faults = append(u.faults, &fault{Fault: st.Fault, since: w.now})
-		if b := st.Fault.Behaviour; b == schedule.Refuse || b == schedule.Blackhole {
+		if b := st.Fault.Behaviour; b == schedule.Refuse || b == schedule.Blackhole || b == schedule.TLSFault {
 			w.closeIdle(st.Fault.Upstream)
 		}
 	case schedule.KindHeal:

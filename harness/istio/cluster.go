@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	networking "istio.io/api/networking/v1alpha3"
-
 	"github.com/faildrill/faildrill/harness/xds"
 )
 
@@ -37,6 +35,7 @@ func (t *translator) addClusters(s *service) {
 		var base policy
 		if r != nil {
 			base, _ = portPolicy(r.policy, r.policyAt, port.Number)
+			base.selects = r.selects
 		}
 		// Subsets hang on the default cluster: without it there are none.
 		if !t.addCluster(s, i, kind, base, nil) || r == nil {
@@ -79,7 +78,6 @@ func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryTyp
 		UpdateMergeWindow:      updateMergeWindow,
 		OutlierDetection:       outlierDetection(p.outlierDetection),
 		CircuitBreakers:        t.circuitBreakers(p),
-		TLS:                    tlsMode(p.tls),
 	}
 	c.MaxConcurrentStreams = t.concurrentStreams(port.Protocol, p.connectionPool)
 	c.SlowStart = t.slowStart(p.loadBalancer, c.LBPolicy)
@@ -95,6 +93,11 @@ func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryTyp
 		groups = nil
 		c.Type, c.LBPolicy, c.SlowStart = xds.OriginalDst, xds.ClusterProvided, nil
 	default:
+		for _, g := range groups {
+			for i := range g.instances {
+				g.Endpoints[i].TLSMode = sentTLSMode(p.tls, g.instances[i])
+			}
+		}
 		if kind != xds.EDS {
 			c.DNS = &xds.DNS{RefreshRate: t.mesh.DNSRefreshRate, RespectTTL: true}
 			if t.v.has(RuleDNSJitter) {
@@ -102,6 +105,7 @@ func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryTyp
 			}
 		}
 	}
+	c.TLS = t.tlsContext(s, port.Number, name, c.Type, p, instances)
 	for _, g := range groups {
 		c.Localities = append(c.Localities, g.LocalityEndpoints)
 	}
@@ -148,15 +152,6 @@ func (t *translator) explain(cluster string, s *service, portIndex int, p policy
 			t.use(Use{Part: PartEndpoint, Cluster: cluster, Resource: in.entry, Path: path, Group: i, Index: j})
 		}
 	}
-}
-
-// tlsMode is the mode of the rule; "" is plain text.
-// Rule: RuleTLSMode, pilot/pkg/networking/core/cluster_tls.go: buildUpstreamTLSSettings.
-func tlsMode(tls *networking.ClientTLSSettings) string {
-	if tls == nil || tls.Mode == networking.ClientTLSSettings_DISABLE {
-		return ""
-	}
-	return tls.Mode.String()
 }
 
 // protocolOf reads a port's protocol; unknown and empty ones are sniffed.

@@ -16,5 +16,5 @@
 // Left out on purpose: gateways, waypoints and ambient mode; listeners, so also
 // TCP and TLS routes; Sidecar and EnvoyFilter; Kubernetes Services and pods as
 // endpoints; creation times, for which resource names stand in, the order that
-// istiod itself falls back to; the certificates behind a TLS mode.
+// istiod itself falls back to; the certificates that a secret's name stands for.
 package istio

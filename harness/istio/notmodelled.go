@@ -183,7 +183,7 @@ var fields = map[string]field{
 	"ServiceEntry.endpoints":         {},
 	"ServiceEntry.workload_selector": decides("workloads and WorkloadEntries are not looked up"),
 	"ServiceEntry.export_to":         {},
-	"ServiceEntry.subject_alt_names": harmless("it names certificates; the tls.mode that asks for them is listed"),
+	"ServiceEntry.subject_alt_names": {},
 
 	"ServicePort.number":      {},
 	"ServicePort.name":        {},
@@ -192,11 +192,11 @@ var fields = map[string]field{
 
 	"WorkloadEntry.address":         {},
 	"WorkloadEntry.ports":           {},
-	"WorkloadEntry.labels":          {unread: tlsLabel},
+	"WorkloadEntry.labels":          {},
 	"WorkloadEntry.network":         {},
 	"WorkloadEntry.locality":        {},
 	"WorkloadEntry.weight":          {},
-	"WorkloadEntry.service_account": {unread: autoMTLS},
+	"WorkloadEntry.service_account": {},
 
 	"DestinationRule.host":                             {},
 	"DestinationRule.traffic_policy":                   {},
@@ -275,15 +275,15 @@ var fields = map[string]field{
 	"ConnectionPoolSettings.HTTPSettings.max_concurrent_streams":      {},
 	"ConnectionPoolSettings.HTTPSettings.http2_keep_alive":            harmless("it finds dead connections, not hosts"),
 
-	"ClientTLSSettings.mode":                 {unread: handshake},
-	"ClientTLSSettings.client_certificate":   {unread: ifTLS},
-	"ClientTLSSettings.private_key":          {unread: ifTLS},
-	"ClientTLSSettings.ca_certificates":      {unread: ifTLS},
-	"ClientTLSSettings.credential_name":      {unread: ifTLS},
-	"ClientTLSSettings.subject_alt_names":    {unread: ifTLS},
-	"ClientTLSSettings.sni":                  {unread: ifTLS},
-	"ClientTLSSettings.insecure_skip_verify": {unread: ifTLS},
-	"ClientTLSSettings.ca_crl":               {unread: ifTLS},
+	"ClientTLSSettings.mode":                 {},
+	"ClientTLSSettings.client_certificate":   {},
+	"ClientTLSSettings.private_key":          {},
+	"ClientTLSSettings.ca_certificates":      {},
+	"ClientTLSSettings.credential_name":      {},
+	"ClientTLSSettings.subject_alt_names":    {},
+	"ClientTLSSettings.sni":                  {},
+	"ClientTLSSettings.insecure_skip_verify": {},
+	"ClientTLSSettings.ca_crl":               {unread: revoked},
 
 	"VirtualService.hosts":     {},
 	"VirtualService.gateways":  {},
@@ -298,7 +298,7 @@ var fields = map[string]field{
 	"HTTPRoute.redirect":          decides("the proxy answers by itself"),
 	"HTTPRoute.direct_response":   decides("the proxy answers by itself"),
 	"HTTPRoute.delegate":          decides("the routes of another VirtualService are not pulled in"),
-	"HTTPRoute.rewrite":           decides("the upstream sees another host or path"),
+	"HTTPRoute.rewrite":           {},
 	"HTTPRoute.timeout":           {},
 	"HTTPRoute.retries":           {},
 	"HTTPRoute.fault":             decides("the proxy delays or answers by itself"),
@@ -308,6 +308,10 @@ var fields = map[string]field{
 	"HTTPRoute.mirror_percentage": harmless("it only says how much is mirrored"),
 	"HTTPRoute.cors_policy":       harmless("it adds headers to answers"),
 	"HTTPRoute.headers":           {unread: authority},
+
+	"HTTPRewrite.authority":         {},
+	"HTTPRewrite.uri":               decides("the upstream sees another path"),
+	"HTTPRewrite.uri_regex_rewrite": decides("the upstream sees another path"),
 
 	"HTTPMatchRequest.name":             {},
 	"HTTPMatchRequest.uri":              {unread: uri},
@@ -363,24 +367,6 @@ func originalPort(root proto.Message, _ protoreflect.Message, _ protoreflect.Val
 	return "", false
 }
 
-func tlsLabel(root proto.Message, _ protoreflect.Message, v protoreflect.Value) (string, bool) {
-	const label = "security.istio.io/tlsMode"
-	mode := v.Map().Get(protoreflect.ValueOfString(label).MapKey())
-	if meshInternal(root) && mode.IsValid() && mode.String() == "istio" {
-		return "automatic mutual TLS is not modelled", true
-	}
-	return "", false
-}
-
-func autoMTLS(root proto.Message, _ protoreflect.Message, _ protoreflect.Value) (string, bool) {
-	return "automatic mutual TLS is not modelled", meshInternal(root)
-}
-
-func meshInternal(root proto.Message) bool {
-	se, ok := root.(*networking.ServiceEntry)
-	return ok && se.Location == networking.ServiceEntry_MESH_INTERNAL
-}
-
 func upgrade(_ proto.Message, _ protoreflect.Message, v protoreflect.Value) (string, bool) {
 	if networking.ConnectionPoolSettings_HTTPSettings_H2UpgradePolicy(v.Enum()) == networking.ConnectionPoolSettings_HTTPSettings_UPGRADE {
 		return "the upstream has to speak HTTP/2", true
@@ -388,17 +374,9 @@ func upgrade(_ proto.Message, _ protoreflect.Message, v protoreflect.Value) (str
 	return "", false
 }
 
-// handshake: Cluster.TLS has the mode; names and certificates are not looked at.
-func handshake(_ proto.Message, _ protoreflect.Message, v protoreflect.Value) (string, bool) {
-	if networking.ClientTLSSettings_TLSmode(v.Enum()) == networking.ClientTLSSettings_DISABLE {
-		return "", false
-	}
-	return "the mode is kept, but whether the handshake succeeds is not modelled", true
-}
-
-func ifTLS(_ proto.Message, parent protoreflect.Message, _ protoreflect.Value) (string, bool) {
+func revoked(_ proto.Message, parent protoreflect.Message, _ protoreflect.Value) (string, bool) {
 	tls := parent.Interface().(*networking.ClientTLSSettings)
-	return "it belongs to the TLS handshake, which is not modelled", tls.Mode != networking.ClientTLSSettings_DISABLE
+	return "certificates that are revoked are not modelled", tls.Mode != networking.ClientTLSSettings_DISABLE
 }
 
 func weights(_ proto.Message, _ protoreflect.Message, v protoreflect.Value) (string, bool) {

@@ -411,11 +411,3 @@ func TestMergedRules(t *testing.T) {
 		t.Errorf("unexpected warnings: %v", tr.Warnings)
 	}
 }
-
-func TestTLSMode(t *testing.T) {
-	for block, want := range map[string]string{"{}": "", "{mode: DISABLE}": "", "{mode: SIMPLE}": "SIMPLE", "{mode: ISTIO_MUTUAL}": "ISTIO_MUTUAL"} {
-		if got := cluster(t, translate(t, "1.31", ruleYAML("d", "tls: "+block)), "outbound|80||svc.com").TLS; got != want {
-			t.Errorf("%s: got %q, want %q", block, got, want)
-		}
-	}
-}

@@ -70,6 +70,13 @@ const (
 	RuleRetryBudgetPercent  RuleID = "istio/retry-budget-percent"
 	RuleRetryBudgetSubset   RuleID = "istio/retry-budget-subset"
 	RuleTLSMode             RuleID = "istio/tls-mode"
+	RuleTLSMesh             RuleID = "istio/tls-mesh"
+	RuleTLSAuto             RuleID = "istio/tls-auto"
+	RuleTLSModeLabel        RuleID = "istio/tls-mode-label"
+	RuleTLSAccounts         RuleID = "istio/tls-accounts"
+	RuleTLSNames            RuleID = "istio/tls-names"
+	RuleTLSByDefault        RuleID = "istio/tls-verified-by-default"
+	RuleTLSCredential       RuleID = "istio/tls-credential"
 
 	// Routes.
 	RuleVirtualHosts             RuleID = "istio/virtual-hosts"
@@ -79,6 +86,7 @@ const (
 	RuleRouteMatch               RuleID = "istio/route-match"
 	RuleRouteDestination         RuleID = "istio/route-destination"
 	RuleRouteTimeout             RuleID = "istio/route-timeout"
+	RuleRewriteAuthority         RuleID = "istio/rewrite-authority"
 	RuleDefaultRetries           RuleID = "istio/default-retries"
 	RuleRetries                  RuleID = "istio/retries"
 	RuleNo503Retry               RuleID = "istio/no-503-retry"
@@ -102,8 +110,9 @@ func Rules() []RuleID {
 		RulePortLevel, RuleSubsetPolicy, RuleSubsetLabels,
 		RuleOutlierDetection, RulePanicThreshold, RulePanicOff, RuleLoadBalancer, RuleDefaultLeastRequest,
 		RuleWarmup, RuleWarmupDuration, RulePassthrough, RuleSubsetPassthrough, RuleConnectTimeout, RuleCircuitBreakers, RuleHTTP2, RuleRetryBudget, RuleRetryBudgetPercent,
-		RuleRetryBudgetSubset, RuleTLSMode,
-		RuleVirtualHosts, RuleRouteServices, RuleAbsoluteDomain, RuleRouteOrder, RuleRouteMatch, RuleRouteDestination, RuleRouteTimeout,
+		RuleRetryBudgetSubset, RuleTLSMode, RuleTLSMesh, RuleTLSAuto, RuleTLSModeLabel, RuleTLSAccounts, RuleTLSNames, RuleTLSByDefault,
+		RuleTLSCredential,
+		RuleVirtualHosts, RuleRouteServices, RuleAbsoluteDomain, RuleRouteOrder, RuleRouteMatch, RuleRouteDestination, RuleRouteTimeout, RuleRewriteAuthority,
 		RuleDefaultRetries, RuleRetries, RuleNo503Retry, RuleRetryHashKeepsHost, RuleRetryIgnorePreviousHosts, RuleRetryBackoff,
 	}
 }

@@ -36,6 +36,8 @@ type instance struct {
 	locality string // as written: the grouping compares text
 	weight   uint32
 	labels   map[string]string
+	tlsMode  string // "istio": behind a sidecar
+	account  string // the service account that it runs as
 }
 
 const unixPrefix = "unix://"
@@ -296,7 +298,8 @@ func (t *translator) instances(r *Resource, se *networking.ServiceEntry, host st
 			list = append(list, instance{
 				entry: r, index: i, address: strings.TrimPrefix(e.Address, unixPrefix), port: endpointPort(e.Address, e.Ports, p),
 				service: p.Number, portName: p.Name, locality: locality, labels: labels,
-				weight: max(e.Weight, 1), // Rule: RuleEndpointWeight: unset counts as 1
+				weight:  max(e.Weight, 1), // Rule: RuleEndpointWeight: unset counts as 1
+				tlsMode: tlsModeOf(e), account: e.ServiceAccount,
 			})
 		}
 	}

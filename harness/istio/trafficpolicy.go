@@ -13,6 +13,7 @@ type policy struct {
 	retryBudget      *networking.TrafficPolicy_RetryBudget
 
 	given            bool  // there is a policy at all
+	selects          bool  // its rule is for the workloads that it selects
 	base             place // where a missing block would go
 	connectionPoolAt place
 	loadBalancerAt   place
@@ -39,7 +40,7 @@ func newPolicy(cp *networking.ConnectionPoolSettings, lb *networking.LoadBalance
 	od *networking.OutlierDetection, tls *networking.ClientTLSSettings, at place,
 ) policy {
 	return policy{
-		cp, lb, od, tls, nil, true, at,
+		cp, lb, od, tls, nil, true, false, at,
 		at.sub("connectionPool"), at.sub("loadBalancer"), at.sub("outlierDetection"), at.sub("tls"),
 	}
 }

@@ -23,6 +23,7 @@ type Client struct {
 type Mesh struct {
 	RootNamespace        string        // "" is istio-system
 	Domain               string        // "" is cluster.local
+	TrustDomain          string        // of identities; "" is cluster.local
 	ConnectTimeout       time.Duration // 0 is 10 s
 	DNSRefreshRate       time.Duration // of failed look-ups; 0 is 60 s (5 s before Istio 1.14)
 	LocalityEnabled      *bool         // localityLbSetting.enabled; nil is true
@@ -167,6 +168,9 @@ func (m Mesh) withDefaults() meshSettings {
 	}
 	if m.Domain == "" {
 		m.Domain = "cluster.local"
+	}
+	if m.TrustDomain == "" {
+		m.TrustDomain = "cluster.local"
 	}
 	if m.ConnectTimeout == 0 {
 		m.ConnectTimeout = 10 * time.Second

@@ -137,12 +137,12 @@ func TestNotModelled(t *testing.T) {
 		{ruleYAML("x", "connectionPool: {http: {h2UpgradePolicy: UPGRADE}}"), "+spec.trafficPolicy.connectionPool.http.h2UpgradePolicy"},
 		{ruleYAML("x", "connectionPool: {http: {h2UpgradePolicy: DO_NOT_UPGRADE}}"), ""},
 		{ruleYAML("x", "tls: {mode: DISABLE}"), ""},
-		{ruleYAML("x", "tls: {mode: SIMPLE, sni: a}"), "+spec.trafficPolicy.tls.mode +spec.trafficPolicy.tls.sni"},
-		{ruleYAML("x", "tls: {mode: DISABLE, sni: a}"), "spec.trafficPolicy.tls.sni"},
-		{ruleYAML("x", "portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]"), "+spec.trafficPolicy.portLevelSettings[0].tls.mode"},
+		{ruleYAML("x", "tls: {mode: SIMPLE, sni: a, caCrl: /p}"), "+spec.trafficPolicy.tls.caCrl"},
+		{ruleYAML("x", "tls: {mode: DISABLE, caCrl: /p}"), "spec.trafficPolicy.tls.caCrl"},
+		{ruleYAML("x", "portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, caCrl: /p}}]"), "+spec.trafficPolicy.portLevelSettings[0].tls.caCrl"},
 		{ruleYAML("x", "proxyProtocol: {version: V2}"), "+spec.trafficPolicy.proxyProtocol"},
-		{"kind: DestinationRule\nmetadata: {name: x}\nspec: {host: svc.com, subsets: [{name: s, trafficPolicy: {tls: {mode: SIMPLE}}}]}", "+spec.subsets[0].trafficPolicy.tls.mode"},
-		{"kind: DestinationRule\nmetadata: {name: x}\nspec: {host: other.com, trafficPolicy: {tls: {mode: SIMPLE}}}", "spec.trafficPolicy.tls.mode"}, // unused
+		{"kind: DestinationRule\nmetadata: {name: x}\nspec: {host: svc.com, subsets: [{name: s, trafficPolicy: {tls: {mode: SIMPLE, caCrl: /p}}}]}", "+spec.subsets[0].trafficPolicy.tls.caCrl"},
+		{"kind: DestinationRule\nmetadata: {name: x}\nspec: {host: other.com, trafficPolicy: {tls: {mode: SIMPLE, caCrl: /p}}}", "spec.trafficPolicy.tls.caCrl"}, // unused
 		{vsYAML("{name: v}", "hosts: [svc.com], http: [{route: [{destination: {host: a.com}, weight: 50}, {destination: {host: b.com}, weight: 50}]}]"), "+spec.http[0].route"},
 		{vsYAML("{name: v}", "hosts: [svc.com], http: [{route: [{destination: {host: a.com}, weight: 100}, {destination: {host: b.com}}]}]"), ""},
 		{vsYAML("{name: v}", "hosts: [svc.com], http: [{route: [{destination: {host: svc.com}}], fault: {abort: {httpStatus: 500}}, mirror: {host: a.com}, corsPolicy: {maxAge: 1s}, headers: {request: {set: {x: y}}}}]"),
@@ -150,13 +150,13 @@ func TestNotModelled(t *testing.T) {
 		{vsYAML("{name: v}", "hosts: [svc.com], http: [{route: [{destination: {host: svc.com}, headers: {request: {set: {host: y}}}}]}]"), "+spec.http[0].route[0].headers"},
 		{vsYAML("{name: v}", "hosts: [svc.com], http: [{match: [{headers: {x: {exact: y}}}, {uri: {exact: /a}}, {uri: {prefix: /b}, sourceLabels: {}}], route: [{destination: {host: svc.com}}]}]"),
 			"+spec.http[0].match[0].headers +spec.http[0].match[1].uri"},
+		{vsYAML("{name: v}", "hosts: [svc.com], http: [{route: [{destination: {host: svc.com}}], rewrite: {uri: /x, authority: y}}]"), "+spec.http[0].rewrite.uri"},
 		{vsYAML("{name: v}", "hosts: [svc.com], gateways: [g], http: [{route: [{destination: {host: a.com}}], fault: {abort: {httpStatus: 500}}}]"), "spec.http[0].fault"},
 		{entryYAML("{name: n}", "hosts: [n.com], resolution: NONE, subjectAltNames: [x], ports: [{number: 80, name: http, protocol: HTTP, targetPort: 81}, {number: 81, name: tcp, protocol: TCP}]"),
-			"+spec.ports[0].targetPort spec.ports[1].protocol spec.subjectAltNames"},
+			"+spec.ports[0].targetPort spec.ports[1].protocol"},
 		{entryYAML("{name: n}", "hosts: ['*.n.com'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: http, protocol: HTTP}]"), "+spec.resolution"},
 		{entryYAML("{name: n}", "hosts: [n.com], resolution: STATIC, workloadSelector: {labels: {a: b}}, ports: [{number: 80, name: http, protocol: HTTP}]"), "+spec.workloadSelector"},
-		{entryYAML("{name: n}", "hosts: [n.com], resolution: STATIC, location: MESH_INTERNAL, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 10.0.0.1, serviceAccount: x}]"), "+spec.endpoints[0].serviceAccount"},
-		{entryYAML("{name: n}", "hosts: [n.com], resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 10.0.0.1, serviceAccount: x}]"), "spec.endpoints[0].serviceAccount"},
+		{entryYAML("{name: n}", "hosts: [n.com], resolution: STATIC, location: MESH_INTERNAL, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 10.0.0.1, serviceAccount: x}]"), ""},
 		{"kind: Sidecar\nmetadata: {name: s}\nspec: {}", "+"},
 		{"kind: Gateway\nmetadata: {name: g}\nspec: {}", "-"},
 	} {
@@ -186,8 +186,8 @@ func TestProblemString(t *testing.T) {
 	if got, want := p.String(), "in.yaml:14:58: 101 is not a percentage; expected 0 to 100"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	n := translate(t, "1.31", ruleYAML("x", "tls: {mode: SIMPLE}")).NotModelled[0]
-	if got, want := fmt.Sprint(n), "in.yaml:14:45: spec.trafficPolicy.tls.mode is not modelled: "; !strings.HasPrefix(got, want) {
+	n := translate(t, "1.31", ruleYAML("x", "tls: {mode: SIMPLE, caCrl: /p}")).NotModelled[0]
+	if got, want := fmt.Sprint(n), "in.yaml:14:59: spec.trafficPolicy.tls.caCrl is not modelled: "; !strings.HasPrefix(got, want) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

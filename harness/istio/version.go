@@ -40,6 +40,7 @@ var changes = []Change{
 	{string(RuleWorkloadSelector), IstioHalf, "1.14", "DestinationRule.workloadSelector; before, ignored", "pilot/pkg/model/destination_rule.go at 1.13.0 and 1.14.0"},
 	{string(RuleWarmupDuration), IstioHalf, "1.14", "warmupDurationSecs warms hosts up; before, ignored", "pilot/pkg/networking/core/v1alpha3/cluster.go at 1.13.0 and 1.14.0"},
 	{string(RuleFailoverPriorityOverride), IstioHalf, "1.18", "failoverPriority takes key=value; before, the whole text was the key", "loadbalancer.go at 1.17.0 and 1.18.0"},
+	{string(RuleTLSByDefault), IstioHalf, "1.21", "TLS that a rule begins sends the Host of the request as server name and verifies the certificate with the CAs of the operating system; before, only what the rule says", "upgrade notes of 1.21: ENABLE_AUTO_SNI, VERIFY_CERTIFICATE_AT_CLIENT"},
 	{string(RuleMergeSameExport), IstioHalf, "1.24", "DestinationRules of one host merge only when their exportTo agrees; before, always", "release note 52519"},
 	{string(RuleLocalityWeighted), IstioHalf, "1.24", "locality weights count only with distribute, or with failover or failoverPriority and outlierDetection; before, always unless localityLbSetting is off", "cluster_traffic_policy.go at 1.23.0 and 1.24.0"},
 	{string(RuleNo503Retry), IstioHalf, "1.24", "the default retry policy lists no status code; before, 503", "release note 50506"},

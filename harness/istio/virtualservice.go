@@ -303,6 +303,8 @@ func (b *portBuilder) route(r *Resource, i int, h *networking.HTTPRoute, m *netw
 	// Rule: RuleRouteTimeout, route.go: setTimeout. Without one there is no limit.
 	out.Timeout = h.Timeout.AsDuration()
 	out.Retry = b.retryPolicy(h.Retries, hashed)
+	// Rule: RuleRewriteAuthority, route.go: applyHTTPRouteDestination.
+	out.HostRewrite = h.Rewrite.GetAuthority()
 
 	add := func(part Part, at string) {
 		out.uses = append(out.uses, Use{Part: part, Cluster: out.Cluster, Resource: r, Path: at})

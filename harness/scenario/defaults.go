@@ -155,7 +155,27 @@ func (in *Input) upstreams() []Upstream {
 	for _, step := range in.Scenario.Spec.Timeline {
 		step.Fault.portsInstead(upstreams)
 	}
+	for i := range upstreams {
+		upstreams[i].TLS = upstreams[i].TLS.defaults(&upstreams[i])
+	}
 	return upstreams
+}
+
+// defaults writes out the TLS of an upstream. What no scenario says follows from
+// the configuration: schedule.Compile finds it.
+func (t *UpstreamTLS) defaults(u *Upstream) *UpstreamTLS {
+	if t == nil {
+		return nil
+	}
+	out := *t
+	if len(out.Ports) == 0 {
+		out.Ports = u.Ports
+	}
+	if len(out.Names) == 0 {
+		out.Names = []string{canonical(u.Address)}
+	}
+	out.ClientCertificate = cmp.Or(out.ClientCertificate, "none")
+	return &out
 }
 
 // portsInstead gives upstreams that a name resolves to for a while the ports of

@@ -51,6 +51,7 @@ func (f Fault) Behaviour() string {
 		{"hang", f.Hang != ""},
 		{"slowBody", f.SlowBody != 0},
 		{"closeAfter", f.CloseAfter != 0},
+		{"tls", f.TLS != ""},
 		{"answer", f.Answer != ""},
 		{"addresses", len(f.Addresses) > 0},
 	} {
@@ -98,6 +99,8 @@ func (f *Fault) defaultName() string {
 		return f.DNS + "-" + strings.ToLower(f.Answer)
 	case f.DNS != "":
 		return f.DNS + "-" + f.Behaviour()
+	case f.TLS != "":
+		return f.Upstream + "-tls-" + dashed(f.TLS)
 	}
 	return f.Upstream + "-" + dashed(f.Behaviour())
 }

@@ -143,6 +143,22 @@ type Upstream struct {
 	// TTL is how long the DNS says that the addresses of the name are good for, in whole seconds: a proxy asks again after it. With 0s it asks after the mesh's dnsRefreshRate, 60s.
 	// Default: 30s
 	TTL *Duration `yaml:"ttl,omitempty"`
+	// TLS is what it shows to clients that begin TLS.
+	// Default: TLS with a certificate for the address, on the ports to which the configuration that has the address first begins TLS
+	TLS *UpstreamTLS `yaml:"tls,omitempty"`
+}
+
+// UpstreamTLS is the TLS of an upstream. Its certificate is valid and issued by a CA that proxies trust, whichever file they take it from.
+type UpstreamTLS struct {
+	// Ports are those of the upstream's ports that speak TLS.
+	// Default: all of them
+	Ports []int `yaml:"ports,omitempty"`
+	// Names are the names in the certificate: DNS names, also with a wildcard (*.example.com), IPs, and URIs (spiffe://cluster.local/ns/default/sa/httpbin).
+	// Default: the address of the upstream
+	Names []string `yaml:"names,omitempty"`
+	// ClientCertificate says whether clients must show one: required ends the connection after the handshake of a client without, as TLS 1.3 does.
+	// Default: none
+	ClientCertificate string `yaml:"clientCertificate,omitempty" enum:"none,required"`
 }
 
 // Step is one entry of the timeline: a time and exactly one change.
@@ -190,6 +206,8 @@ type Fault struct {
 	SlowBody Duration `yaml:"slowBody,omitempty" oneof:"behaviour"`
 	// CloseAfter closes each connection after so many requests.
 	CloseAfter int `yaml:"closeAfter,omitempty" oneof:"behaviour"`
+	// TLS restarts the upstream with other TLS: a certificate that is expired, for a wrong name (wrongName), or of a CA that nobody trusts (unknownIssuer); clientCertificateRequired turns clients without one away; plaintext answers hellos without TLS.
+	TLS string `yaml:"tls,omitempty" oneof:"behaviour" enum:"expired,wrongName,unknownIssuer,clientCertificateRequired,plaintext"`
 	// Answer is what the DNS says: NXDOMAIN (no such name) and NODATA (no address) empty the endpoint, and proxies ask again after dnsRefreshRate; SERVFAIL, REFUSED and timeout (no answer) change nothing.
 	Answer string `yaml:"answer,omitempty" oneof:"behaviour" enum:"NXDOMAIN,NODATA,SERVFAIL,REFUSED,timeout"`
 	// Addresses is what the DNS name resolves to instead: names of upstreams, each with all its addresses, or IPs. An upstream that only stands here needs no endpoint in the configuration.

@@ -140,7 +140,8 @@ func (v *validator) fault(path string, step Step) {
 	}
 	v.headers(path+".headers", f.Headers)
 	v.faultPort(path, f)
-	if !f.Refuse && !f.Blackhole && f.CloseAfter == 0 {
+	v.tlsFault(path+".tls", f)
+	if !f.Refuse && !f.Blackhole && f.CloseAfter == 0 && f.TLS == "" {
 		return
 	}
 	for _, field := range []string{"percentage", "first", "everyNth", "path", "headers"} {
@@ -156,11 +157,7 @@ func (v *validator) faultPort(path string, f *Fault) {
 	}
 	for _, u := range v.upstreams {
 		if u.Name == f.Upstream && len(u.Ports) > 0 && !slices.Contains(u.Ports, f.Port) {
-			ports := make([]string, len(u.Ports))
-			for i, p := range u.Ports {
-				ports[i] = strconv.Itoa(p)
-			}
-			v.fail(path+".port", "upstream %s has no port %d; expected %s", u.Name, f.Port, strings.Join(ports, " or "))
+			v.fail(path+".port", "upstream %s has no port %d; expected %s", u.Name, f.Port, portList(u.Ports))
 			return
 		}
 	}

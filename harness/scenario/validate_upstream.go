@@ -39,6 +39,7 @@ func (v *validator) checkUpstreams() {
 			serves[key] = path
 		}
 		v.address(path+".address", u)
+		v.upstreamTLS(path+".tls", u.TLS, v.upstreams[i].Ports)
 		v.ttl(path+".ttl", u.TTL)
 		if u.TTL != nil && isIP(u.Address) {
 			v.fail(path+".ttl", "%s is an address; only a name has a ttl", u.Address)

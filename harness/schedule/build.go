@@ -117,6 +117,13 @@ func (d *Drill) Compile() *Compiled {
 		s.Steps = append(s.Steps, st)
 	}
 	s.Observe = observations(spec)
+	for i := range s.Upstreams {
+		if t := spec.Upstreams[i].TLS; t != nil {
+			s.Upstreams[i].TLS = newTLS(t)
+		} else {
+			s.Upstreams[i].TLS = s.expectedTLS(&s.Upstreams[i])
+		}
+	}
 	return c
 }
 
@@ -299,6 +306,8 @@ func newFault(spec *scenario.Spec, upstreams []Upstream, f *scenario.Fault) *Fau
 		out.Behaviour, out.SlowBody = SlowBody, trace.Sec(f.SlowBody)
 	case f.CloseAfter != 0:
 		out.Behaviour, out.CloseAfter = CloseAfter, f.CloseAfter
+	case f.TLS != "":
+		out.Behaviour, out.TLS = TLSFault, f.TLS
 	case f.Answer != "":
 		out.Behaviour, out.Answer = Answer, f.Answer
 	case len(f.Addresses) > 0:
@@ -356,6 +365,12 @@ var answerWords = map[string]string{
 	"REFUSED": "does not resolve (REFUSED)", "timeout": "does not resolve (the DNS does not answer)",
 }
 
+var tlsWords = map[string]string{
+	TLSExpired: "shows an expired certificate", TLSWrongName: "shows a certificate for another name",
+	TLSUnknownIssuer: "shows a certificate of a CA that nobody trusts", TLSClientCertificate: "turns clients without a certificate away",
+	TLSPlaintext: "answers without TLS",
+}
+
 // FaultWords says what a fault does, for the first line of a drill.
 func FaultWords(f *Fault) string {
 	switch f.Behaviour {
@@ -378,6 +393,8 @@ func FaultWords(f *Fault) string {
 		return "drips the body"
 	case CloseAfter:
 		return fmt.Sprintf("closes connections after %d requests", f.CloseAfter)
+	case TLSFault:
+		return tlsWords[f.TLS]
 	case Answer:
 		return answerWords[f.Answer]
 	case Addresses:

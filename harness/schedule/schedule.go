@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,7 +98,20 @@ type Upstream struct {
 	Ports   []uint32     `json:"ports"`
 	Latency trace.Sec    `json:"latency"`
 	TTL     trace.Sec    `json:"ttl,omitempty"` // of the DNS name
+	TLS     *TLS         `json:"tls,omitempty"` // nil: no port speaks TLS
 }
+
+// TLS is what an upstream shows to clients that begin TLS. Its certificate is
+// valid, and of the CA that all proxies trust.
+type TLS struct {
+	Ports []uint32 `json:"ports"`
+	Names []string `json:"names"` // of the certificate: DNS names, IPs, URIs
+	// ClientCertificate is set when clients must show one.
+	ClientCertificate bool `json:"clientCertificate,omitempty"`
+}
+
+// Speaks reports whether the port speaks TLS when nothing is broken.
+func (t *TLS) Speaks(port uint32) bool { return t != nil && slices.Contains(t.Ports, port) }
 
 // Listens reports whether the upstream listens on the port when nothing is broken.
 func (u *Upstream) Listens(port uint32) bool {
@@ -139,9 +153,22 @@ const (
 	Hang       = "hang"
 	SlowBody   = "slowBody"
 	CloseAfter = "closeAfter"
+	TLSFault   = "tls"
 	Answer     = "answer"    // of the DNS
 	Addresses  = "addresses" // of the DNS
 )
+
+// What a fault of kind TLSFault does, spelled as in the scenario format.
+const (
+	TLSExpired           = "expired"
+	TLSWrongName         = "wrongName"
+	TLSUnknownIssuer     = "unknownIssuer"
+	TLSClientCertificate = "clientCertificateRequired"
+	TLSPlaintext         = "plaintext"
+)
+
+// WrongName is the only name of the certificate that the fault TLSWrongName shows.
+const WrongName = "wrong.name.invalid"
 
 // Fault is what one upstream does wrong, or what the DNS says about its name.
 type Fault struct {
@@ -154,7 +181,8 @@ type Fault struct {
 	Hang       string            `json:"hang,omitempty"` // headers or body
 	SlowBody   trace.Sec         `json:"slowBody,omitempty"`
 	CloseAfter int               `json:"closeAfter,omitempty"`
-	Percentage float64           `json:"percentage"` // 100: every request
+	TLS        string            `json:"tls,omitempty"` // TLSExpired and the others
+	Percentage float64           `json:"percentage"`    // 100: every request
 	First      int               `json:"first,omitempty"`
 	EveryNth   int               `json:"everyNth,omitempty"`
 	For        trace.Sec         `json:"for,omitempty"`
@@ -231,6 +259,8 @@ func (s *Schedule) validate() error {
 			return fmt.Errorf("step %d has a fault of no upstream", i)
 		case st.Kind == KindFault && st.Fault.IsDNS() && st.Fault.DNS == "":
 			return fmt.Errorf("step %d has a fault of the DNS and no name", i)
+		case st.Kind == KindFault && st.Fault.Behaviour == TLSFault && tlsWords[st.Fault.TLS] == "":
+			return fmt.Errorf("step %d has the unknown TLS fault %q", i, st.Fault.TLS)
 		case st.Kind == KindFault && st.Fault.TTL < 0:
 			return fmt.Errorf("step %d has a TTL of %v", i, st.Fault.TTL.D())
 		case st.Kind == KindFault && st.Fault.Behaviour == Answer && answerWords[st.Fault.Answer] == "":

@@ -194,6 +194,8 @@ type Attempt struct {
 	// Inferred: no log has the attempt. That it was made is certain; when, on
 	// which host and how it ended is what fits the counters.
 	Inferred bool `json:"inferred,omitempty"`
+	// Reason is why the transport failed, in words; "" when that is all that is known, or when it did not.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Request is one request of a client with its final answer.

@@ -62,8 +62,8 @@ type Cluster struct {
 	// MaxConcurrentStreams is how many requests one HTTP/2 connection carries at once; 0: the hosts speak HTTP/1.1.
 	MaxConcurrentStreams uint32 `json:"maxConcurrentStreams,omitempty"`
 
-	DNS *DNS   `json:"dns,omitempty"`
-	TLS string `json:"tls,omitempty"` // mode of the DestinationRule; "" is plain text
+	DNS *DNS `json:"dns,omitempty"`
+	TLS *TLS `json:"tls,omitempty"` // nil: plain text
 }
 
 // LeastRequestConfig is config.cluster.v3.Cluster.LeastRequestLbConfig with its defaults written out.
@@ -153,6 +153,8 @@ type Endpoint struct {
 	Port    uint32 `json:"port"`
 	Weight  uint32 `json:"weight"` // at least 1
 	Health  Health `json:"health,omitempty"`
+	// TLSMode is the value tlsMode of the metadata envoy.transport_socket_match; "istio" or "".
+	TLSMode string `json:"tlsMode,omitempty"`
 }
 
 // Health is the status that the control plane gives an endpoint (config.core.v3.HealthStatus).

@@ -13,6 +13,5 @@
 // Envoy fills in when a field is absent is in Defaults (section "Outlier
 // detection" and config.cluster.v3 of Envoy's API reference).
 //
-// It leaves out listeners, TLS contexts and everything that cannot change which
-// endpoint answers.
+// It leaves out listeners and everything that cannot change which endpoint answers.
 package xds

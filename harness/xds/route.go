@@ -20,6 +20,8 @@ type Route struct {
 	Cluster string        `json:"cluster"`
 	Timeout time.Duration `json:"timeout"` // 0: none
 	Retry   *RetryPolicy  `json:"retry,omitempty"`
+	// HostRewrite is the Host that upstreams see (host_rewrite_literal); "": that of the request.
+	HostRewrite string `json:"hostRewrite,omitempty"`
 }
 
 // RetryPolicy is config.route.v3.RetryPolicy with its defaults written out.

@@ -28,31 +28,53 @@ func (Backend) Missing(s *schedule.Schedule) []backend.Missing {
 		}
 		for _, cs := range s.Configs {
 			if r := engine.Route(&cs[i], l.Host, l.Port, l.Path); r != nil {
-				missingInCluster(cs[i].Cluster(r.Cluster), add)
+				missingInCluster(s, cs[i].Cluster(r.Cluster), add)
 			}
 		}
 	}
 	for i := range s.Steps {
 		if f := s.Steps[i].Fault; f != nil {
+			if f.Behaviour == schedule.TLSFault {
+				add("TLS", "fault %s changes it; the fake upstreams speak plain HTTP", f.Name)
+			}
 			missingInFault(f, &s.Upstreams[f.Upstream], add)
 		}
 	}
 	return ms
 }
 
-func missingInCluster(c *xds.Cluster, add func(string, string, ...any)) {
+func missingInCluster(s *schedule.Schedule, c *xds.Cluster, add func(string, string, ...any)) {
 	if c == nil {
 		return
 	}
-	if c.TLS != "" {
-		add("TLS to upstreams", "%s has tls.mode %s; the proxy and the fake upstreams speak plain HTTP", c.Name, c.TLS)
-	}
+	missingTLS(s, c, add)
 	switch c.LBPolicy {
 	case xds.RingHash, xds.Maglev, xds.ClusterProvided:
 		add(string(c.LBPolicy), "%s picks its hosts with it, and the engine has no such balancer", c.Name)
 	}
 	if c.Type == xds.OriginalDst {
 		add("resolution NONE", "%s sends requests where the client meant to, and a client on loopback means its proxy", c.Name)
+	}
+}
+
+// missingTLS adds what the cluster or its upstreams need of TLS.
+func missingTLS(s *schedule.Schedule, c *xds.Cluster, add func(string, string, ...any)) {
+	if c.TLS != nil && !c.TLS.Match {
+		add("TLS", "%s begins it; the proxy and the fake upstreams speak plain HTTP", c.Name)
+		return
+	}
+	for i := range c.Localities {
+		for _, e := range c.Localities[i].Endpoints {
+			for j := range s.Upstreams {
+				u := &s.Upstreams[j]
+				if schedule.SameAddress(u.Address, e.Address) && u.TLS.Speaks(e.Port) {
+					add("TLS", "upstream %s speaks it on port %d; the fake upstreams speak plain HTTP", u.Name, e.Port)
+				}
+			}
+			if c.TLS.For(e.TLSMode) != nil {
+				add("TLS", "%s begins it to endpoints with a sidecar; the proxy and the fake upstreams speak plain HTTP", c.Name)
+			}
+		}
 	}
 }
 

@@ -115,20 +115,30 @@ func TestMissing(t *testing.T) {
 		s.Clients = []schedule.Client{{Name: "sleep", Load: schedule.Load{URL: "http://mydb.com/", Host: "mydb.com", Port: 80, Path: "/"}}}
 		c.Name = "db"
 		s.Configs = [][]xds.Config{{{
-			Clusters:     []xds.Cluster{c, {Name: "unused", TLS: "MUTUAL", LBPolicy: xds.Maglev}},
+			Clusters:     []xds.Cluster{c, {Name: "unused", TLS: &xds.TLS{}, LBPolicy: xds.Maglev}},
 			VirtualHosts: []xds.VirtualHost{{Domains: []string{"*"}, Port: 80, Routes: []xds.Route{{Cluster: "db"}}}},
 		}}}
 		return s
 	}
+	east := func(port uint32, mode string) []xds.LocalityEndpoints {
+		return []xds.LocalityEndpoints{{Endpoints: []xds.Endpoint{{Address: "east.example", Port: port, TLSMode: mode}}}}
+	}
 	https := route(xds.Cluster{})
 	https.Clients[0].Load.URL = "https://mydb.com/"
+	secured := route(xds.Cluster{Localities: east(443, "")})
+	secured.Upstreams[0].TLS = &schedule.TLS{Ports: []uint32{443}}
 	counted := twoByTwo(schedule.Fault{Name: "f", Behaviour: schedule.Status, Status: 503, Port: 80, First: 3})
 	for _, c := range []struct {
 		feature string
 		s       *schedule.Schedule
 	}{
 		{"", route(xds.Cluster{LBPolicy: xds.LeastRequest})},
-		{"TLS to upstreams", route(xds.Cluster{TLS: "SIMPLE"})},
+		{"TLS", route(xds.Cluster{TLS: &xds.TLS{}})},
+		{"", route(xds.Cluster{TLS: &xds.TLS{Match: true}, Localities: east(80, "")})},
+		{"TLS", route(xds.Cluster{TLS: &xds.TLS{Match: true}, Localities: east(80, xds.TLSModeIstio)})},
+		{"", route(xds.Cluster{Localities: east(80, "")})},
+		{"TLS", secured},
+		{"TLS", twoByTwo(schedule.Fault{Name: "f", Behaviour: schedule.TLSFault, TLS: schedule.TLSExpired})},
 		{"RING_HASH", route(xds.Cluster{LBPolicy: xds.RingHash})},
 		{"MAGLEV", route(xds.Cluster{LBPolicy: xds.Maglev})},
 		{"resolution NONE", route(xds.Cluster{Type: xds.OriginalDst})},
