@@ -86,6 +86,7 @@ type drill struct {
 // is nil, else for one that shows in what was played. Their order breaks ties
 // of the ranking.
 var finders = []func(*site, *drill) []Finding{
+	tlsNames,
 	noOutlierDetection,
 	portLevelSettings,
 	ejectionBudget,

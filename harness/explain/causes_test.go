@@ -44,6 +44,11 @@ func TestEachCauseInItsScenario(t *testing.T) {
 		},
 		{"locality/endpoint-without-locality", "endpoint-without-locality", "spec.endpoints[0].locality", "it ranks with the other regions", "", "us-east1"},
 		{"locality/failover-from-mismatch", "failover-from", lbPath + "localityLbSetting.failover[0].from", "they are for us-east-1", "us-east-1", "us-east1"},
+		{
+			"tls/failover-name-missing", "tls-name-not-verified", "spec.trafficPolicy.tls.subjectAltNames",
+			"TLS expects one of dynamodb.us-east-1.amazonaws.com in certificates, and that of dynamodb.us-west-1.amazonaws.com lacks it",
+			"[dynamodb.us-east-1.amazonaws.com]", "[dynamodb.us-east-1.amazonaws.com, dynamodb.us-west-1.amazonaws.com]",
+		},
 		{"outlier/returns-cost", "return-cost", odPath + "baseEjectionTime", "3 returns to a host that is still broken cost 3 client errors, 25 returns cost 25 in the first hour", "10s", "5m"},
 		{"policy/refused-percentage", "rejected", odPath + "maxEjectionPercent", "200 is not a percentage", "200", "100"},
 		{

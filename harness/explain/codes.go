@@ -18,6 +18,7 @@ const (
 	CodeDistributeOneRegion     = "distribute-one-region"
 	CodeEndpointWithoutLocality = "endpoint-without-locality"
 	CodeFailoverFrom            = "failover-from"
+	CodeTLSNames                = "tls-name-not-verified"
 	CodeTLSPassThrough          = "tls-pass-through"
 	CodeReturnCost              = "return-cost"
 	CodeRejected                = "rejected"
@@ -98,6 +99,10 @@ var causes = []cause{
 	{
 		CodeFailoverFrom, "it fails over to every other region alike", "",
 		"LocalityLoadBalancerSetting.Failover.from", "the client's own region in from",
+	},
+	{
+		CodeTLSNames, "a certificate without a name that is expected fails the handshake, which is charged and retried like a refused connection", "Istio 1.21",
+		"ClientTLSSettings.subject_alt_names", "a name of each endpoint's certificate in subjectAltNames",
 	},
 	{
 		CodeTLSPassThrough, "the proxy passes connections through and sees no answers: refused connections and connect timeouts are charged, a 5xx inside is not", "",

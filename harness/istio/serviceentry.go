@@ -297,9 +297,8 @@ func (t *translator) instances(r *Resource, se *networking.ServiceEntry, host st
 			}
 			list = append(list, instance{
 				entry: r, index: i, address: strings.TrimPrefix(e.Address, unixPrefix), port: endpointPort(e.Address, e.Ports, p),
-				service: p.Number, portName: p.Name, locality: locality, labels: labels,
-				weight:  max(e.Weight, 1), // Rule: RuleEndpointWeight: unset counts as 1
-				tlsMode: tlsModeOf(e), account: e.ServiceAccount,
+				service: p.Number, portName: p.Name, locality: locality, labels: labels, tlsMode: tlsModeOf(e), account: e.ServiceAccount,
+				weight: max(e.Weight, 1), // Rule: RuleEndpointWeight: unset counts as 1
 			})
 		}
 	}
