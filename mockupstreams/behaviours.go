@@ -39,6 +39,7 @@ var Behaviours = []Behaviour{
 	reset,
 	slowBody,
 	status,
+	tlsFault,
 }
 
 func behaviourNames() []string {

@@ -1,6 +1,6 @@
 // Package mockupstreams fakes a regional upstream: an HTTP/1 and cleartext
 // HTTP/2 server that says who it is, counts what it gets, and misbehaves on
-// request, one named fault at a time.
+// request, one named fault at a time. On some ports it speaks HTTP/1 inside TLS.
 //
 //	west, err := mockupstreams.Start(mockupstreams.Config{Name: "west", Listen: []string{"127.0.0.1:0"}})
 //	defer west.Close()
@@ -16,7 +16,7 @@
 // A fault is decided once, when a request's headers have arrived. Healing it
 // changes what later requests meet, never a request that was hit already.
 //
-// Left out on purpose: TLS and plain TCP upstreams, answers that depend on the
+// Left out on purpose: plain TCP upstreams, HTTP/2 inside TLS, answers that depend on the
 // request (the body is always the same), faults of name resolution, and
 // unanswered SYNs, which only a dialer or a packet filter can fake.
 package mockupstreams

@@ -67,7 +67,7 @@ func (x *exchange) begin(status, length int) {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		h.Set("Content-Length", strconv.Itoa(length))
 	}
-	if x.conn != nil && x.conn.port.refusing() {
+	if x.conn != nil && (x.conn.port.refusing() || x.conn.retired.Load()) {
 		h.Set("Connection", "close") // on HTTP/2 net/http turns this into GOAWAY
 	}
 	x.w.WriteHeader(status)

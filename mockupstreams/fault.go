@@ -47,6 +47,8 @@ type Fault struct {
 	SlowBody Duration `json:"slowBody,omitempty"`
 	// CloseAfter answers this many requests on a connection, then closes it; 1 or more.
 	CloseAfter int `json:"closeAfter,omitempty"`
+	// TLS restarts the TLS ports with other TLS: TLSExpired and the others.
+	TLS string `json:"tls,omitempty"`
 	// Blackhole leaves connects unanswered; always ErrUnsupported here.
 	Blackhole bool `json:"blackhole,omitempty"`
 

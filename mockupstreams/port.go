@@ -1,6 +1,7 @@
 package mockupstreams
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,10 @@ type port struct {
 	done      <-chan struct{} // closed when the upstream closes
 	running   sync.WaitGroup  // the accept loop and every connection
 	connected func(*port)     // called for each accepted connection; may be nil
-	idleGrace time.Duration   // see Config; set before the first refusal
+	idleGrace time.Duration   // see Config
+	// tls begins TLS on a connection, or says nil for none now; nil: the port has none.
+	tls    func(*port, net.Conn) *tls.Conn
+	shaken func(tls.ConnectionState, error) // called after each handshake
 
 	mu      sync.Mutex
 	address string // with the number that the system gave
@@ -37,18 +41,22 @@ type port struct {
 	over    bool
 }
 
-// listen opens the port for the first time. srv becomes the port's own.
-func listen(address string, srv *http.Server, done <-chan struct{}, connected func(*port)) (*port, error) {
-	p := &port{srv: srv, done: done, address: address, connected: connected, conns: map[*conn]bool{}}
-	ln, err := net.Listen("tcp", address)
+// newPort is a port that does not listen yet. srv becomes the port's own.
+func newPort(address string, srv *http.Server, done <-chan struct{}, connected func(*port)) *port {
+	return &port{srv: srv, done: done, address: address, connected: connected, conns: map[*conn]bool{}}
+}
+
+// listen opens the port for the first time.
+func (p *port) listen() error {
+	ln, err := net.Listen("tcp", p.address)
 	if err != nil {
-		return nil, bindError(address, err)
+		return bindError(p.address, err)
 	}
 	p.address = ln.Addr().String()
 	p.number = ln.Addr().(*net.TCPAddr).Port
-	srv.ConnState = p.changed
+	p.srv.ConnState = p.changed
 	p.serve(ln)
-	return p, nil
+	return nil
 }
 
 // bindError leaves out what net says twice.
@@ -161,7 +169,7 @@ func (p *port) changed(nc net.Conn, state http.ConnState) {
 		p.conns[c] = false
 	case http.StateIdle:
 		p.conns[c] = true
-		if p.ln == nil {
+		if p.ln == nil || c.retired.Load() {
 			p.closeIdle(c)
 		}
 	case http.StateClosed:
@@ -178,12 +186,12 @@ func (p *port) closeIdle(c *conn) {
 	p.closeLater(c, http2Grace)
 }
 
-// closeLater closes the connection if it is idle then, and the port still refuses.
+// closeLater closes the connection if it is idle then, and is still not wanted.
 func (p *port) closeLater(c *conn, after time.Duration) {
 	time.AfterFunc(after, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.ln == nil && p.conns[c] {
+		if (p.ln == nil || c.retired.Load()) && p.conns[c] {
 			c.Close()
 		}
 	})
@@ -202,7 +210,12 @@ func (a *acceptor) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: nc, port: a.port}
+		c := &conn{Conn: nc, raw: nc, port: a.port}
+		if a.port.tls != nil {
+			if c.secured = a.port.tls(a.port, nc); c.secured != nil {
+				c.Conn = c.secured
+			}
+		}
 		if a.port.track(c, a.Listener) {
 			return c, nil
 		}
@@ -228,22 +241,28 @@ func (p *port) track(c *conn, from net.Listener) bool {
 // A conn is one accepted connection.
 type conn struct {
 	net.Conn
+	raw     net.Conn  // below TLS
+	secured *tls.Conn // nil: plain text
 	port    *port
 	carried atomic.Int64 // requests so far
 	http2   atomic.Bool
+	retired atomic.Bool // ends when its request has
+
+	shake    sync.Once // of TLS
+	shakeErr error
 }
 
 // reset closes with RST, whatever is still unread or unsent.
 func (c *conn) reset() {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+	if tcp, ok := c.raw.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // fails only on a connection that is gone already
 	}
-	c.Close()
+	c.raw.Close()
 }
 
 // finish closes with FIN.
 func (c *conn) finish() {
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+	if tcp, ok := c.raw.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite()
 	}
 	c.Close()

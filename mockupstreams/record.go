@@ -29,6 +29,7 @@ type Counts struct {
 	ByStatus    map[int]int        `json:"byStatus"`    // ended, by the status sent; 0: without any
 	ByFault     map[string]int     `json:"byFault"`     // hits, counted when the request arrives
 	ByPort      map[int]PortCounts `json:"byPort"`      // by listening port
+	TLS         *TLSCounts         `json:"tls,omitempty"`
 }
 
 // PortCounts are the part of Counts that arrived on one port.
@@ -45,8 +46,12 @@ type record struct {
 	dropped int
 }
 
-func newRecord() record {
-	return record{Counts: Counts{ByStatus: map[int]int{}, ByFault: map[string]int{}, ByPort: map[int]PortCounts{}}}
+func newRecord(withTLS bool) record {
+	r := record{Counts: Counts{ByStatus: map[int]int{}, ByFault: map[string]int{}, ByPort: map[int]PortCounts{}}}
+	if withTLS {
+		r.TLS = &TLSCounts{ByServerName: map[string]int{}, ByClient: map[string]int{}}
+	}
+	return r
 }
 
 func (r *record) connected(port int) {
@@ -89,5 +94,10 @@ func (r *record) counts() Counts {
 	c.ByStatus = maps.Clone(c.ByStatus)
 	c.ByFault = maps.Clone(c.ByFault)
 	c.ByPort = maps.Clone(c.ByPort)
+	if c.TLS != nil {
+		t := *c.TLS
+		t.ByServerName, t.ByClient = maps.Clone(t.ByServerName), maps.Clone(t.ByClient)
+		c.TLS = &t
+	}
 	return c
 }

@@ -31,6 +31,10 @@ type Config struct {
 	// Listen are the host:port addresses that requests arrive on, at least one.
 	// Port 0 lets the system choose, once: a fault does not change the number.
 	Listen []string
+	// ListenTLS are further addresses, on which requests arrive by TLS.
+	ListenTLS []string
+	// TLS is what those show; needed with ListenTLS.
+	TLS *TLS
 	// Control is the host:port of the JSON control API; "" for none.
 	Control string
 	// Body is the body of healthy answers; "" means "healthy: <name>\n".
@@ -97,10 +101,13 @@ func newServer(cfg Config) (*Server, error) {
 	if err := checkName(cfg.Name); err != nil {
 		return nil, err
 	}
-	if len(cfg.Listen) == 0 {
+	if len(cfg.Listen)+len(cfg.ListenTLS) == 0 {
 		return nil, errors.New("listen: found no address, expected at least one host:port")
 	}
-	for _, address := range cfg.Listen {
+	if len(cfg.ListenTLS) > 0 && (cfg.TLS == nil || len(cfg.TLS.Certificate.Certificate) == 0) {
+		return nil, errors.New("listenTLS: found no certificate, expected one in TLS")
+	}
+	for _, address := range slices.Concat(cfg.Listen, cfg.ListenTLS) {
 		if err := checkAddress("listen", address); err != nil {
 			return nil, err
 		}
@@ -116,7 +123,7 @@ func newServer(cfg Config) (*Server, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{cfg: cfg, done: make(chan struct{}), record: newRecord()}
+	s := &Server{cfg: cfg, done: make(chan struct{}), record: newRecord(len(cfg.ListenTLS) > 0)}
 	s.close = sync.OnceValue(s.shutDown)
 	return s, nil
 }
@@ -133,7 +140,7 @@ func checkAddress(key, address string) error {
 }
 
 func (s *Server) listen() error {
-	for _, address := range s.cfg.Listen {
+	for i, address := range slices.Concat(s.cfg.Listen, s.cfg.ListenTLS) {
 		srv := quiet(&http.Server{
 			Handler:           http.HandlerFunc(s.serve),
 			ReadHeaderTimeout: headerTimeout,
@@ -144,18 +151,21 @@ func (s *Server) listen() error {
 		})
 		srv.Protocols.SetHTTP1(true)
 		srv.Protocols.SetUnencryptedHTTP2(true)
-		p, err := listen(address, srv, s.done, s.connected)
-		if err != nil {
+		p := newPort(address, srv, s.done, s.connected)
+		p.idleGrace = s.cfg.IdleGrace
+		if i >= len(s.cfg.Listen) {
+			p.tls, p.shaken = s.secure, s.shaken
+		}
+		if err := p.listen(); err != nil {
 			return err
 		}
-		p.idleGrace = s.cfg.IdleGrace
 		s.ports = append(s.ports, p)
 	}
 	if s.cfg.Control == "" {
 		return nil
 	}
-	p, err := listen(s.cfg.Control, quiet(controlServer(s)), s.done, nil)
-	if err != nil {
+	p := newPort(s.cfg.Control, quiet(controlServer(s)), s.done, nil)
+	if err := p.listen(); err != nil {
 		return fmt.Errorf("control: %w", err)
 	}
 	s.control = p
@@ -169,7 +179,8 @@ func quiet(srv *http.Server) *http.Server {
 	return srv
 }
 
-// Addrs are the addresses of Config.Listen in its order, with real numbers.
+// Addrs are the addresses of Config.Listen and then those of ListenTLS, in
+// their order, with real numbers.
 // They stay the same while a port refuses.
 func (s *Server) Addrs() []string {
 	var addrs []string
@@ -226,12 +237,20 @@ func (s *Server) Apply(f Fault) error {
 	if err := s.checkPort(f.Port); err != nil {
 		return fmt.Errorf("fault %q: %w", f.Name, err)
 	}
+	if err := s.checkTLS(f); err != nil {
+		return err
+	}
 	s.change.Lock()
 	defer s.change.Unlock()
 	if err := s.add(f.clone()); err != nil {
 		return err
 	}
 	s.shut()
+	for _, p := range s.ports {
+		if f.TLS != "" && p.tls != nil && (f.Port == 0 || f.Port == p.number) {
+			p.restart()
+		}
+	}
 	return nil
 }
 
@@ -350,7 +369,7 @@ func (s *Server) Attempts() (attempts []Attempt, dropped int) {
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.record = newRecord()
+	s.record = newRecord(len(s.cfg.ListenTLS) > 0)
 }
 
 // Refusing are those of Addrs that do not listen now.

@@ -13,6 +13,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -48,6 +50,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	flags.StringVar(&cfg.Name, "name", "upstream", "what the upstream calls itself in the header x-upstream")
 	flags.Var((*addresses)(&cfg.Listen), "listen", "host:port for requests; repeat it or separate several by commas")
+	flags.Var((*addresses)(&cfg.ListenTLS), "listen-tls", "host:port for requests by TLS; as -listen")
+	cert := flags.String("cert", "", "PEM file with the certificate of -listen-tls")
+	key := flags.String("key", "", "PEM file with its key")
+	clientCA := flags.String("client-ca", "", "PEM file with the CAs that client certificates have to come from; with it they are required")
 	flags.StringVar(&cfg.Control, "control", "", "host:port of the control API; none when empty")
 	flags.StringVar(&cfg.Body, "body", "", `body of healthy answers (default "healthy: <name>\n")`)
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "seed of all chance")
@@ -66,6 +72,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if flags.NArg() > 0 {
 		fmt.Fprintf(stderr, "mockupstream: found argument %q, expected flags only\n", flags.Arg(0))
 		return exitUsage
+	}
+	if len(cfg.ListenTLS) > 0 {
+		var err error
+		if cfg.TLS, err = readTLS(*cert, *key, *clientCA); err != nil {
+			fmt.Fprintf(stderr, "mockupstream: %v\n", err)
+			return exitUsage
+		}
 	}
 	if *logging {
 		cfg.OnAttempt = logTo(stdout)
@@ -89,6 +102,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitBind
 	}
 	return exitOK
+}
+
+// readTLS reads what the TLS ports show; clientCA may be "".
+func readTLS(cert, key, clientCA string) (*mockupstreams.TLS, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("reading -cert and -key: %w", err)
+	}
+	out := &mockupstreams.TLS{Certificate: pair}
+	if clientCA == "" {
+		return out, nil
+	}
+	data, err := os.ReadFile(clientCA)
+	if err != nil {
+		return nil, fmt.Errorf("reading -client-ca: %w", err)
+	}
+	out.ClientCAs, out.RequireClientCertificate = x509.NewCertPool(), true
+	if !out.ClientCAs.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("reading -client-ca: found no certificate in %s, expected PEM", clientCA)
+	}
+	return out, nil
 }
 
 // logTo writes attempts as JSON lines, one at a time.

@@ -10,13 +10,16 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/faildrill/faildrill/harness/pki"
 	"github.com/faildrill/faildrill/mockupstreams"
 )
 
@@ -45,6 +48,7 @@ func TestExitCodes(t *testing.T) {
 		{"-h", 0, "-listen"},
 		{"", 2, "found no address"},
 		{"-nonsense", 2, "nonsense"},
+		{"-listen-tls :0", 2, "reading -cert and -key"},
 		{"-listen x", 2, `found "x", expected host:port`},
 		{"-listen :0,,:0", 2, "found an empty address"},
 		{"-listen :0 more", 2, `found argument "more"`},
@@ -115,5 +119,37 @@ func TestProcess(t *testing.T) {
 	var last mockupstreams.Attempt
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || len(lines) != 3 || last.N != 3 || last.Status != 200 {
 		t.Errorf("logged %q (%v), want three attempts", lines, err)
+	}
+}
+
+func TestReadTLS(t *testing.T) {
+	ca, err := pki.NewCA("ca", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ca.Server("a.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cert, key, root := file("cert", c.Chain), file("key", c.Key), file("ca", ca.PEM())
+	if got, err := readTLS(cert, key, ""); err != nil || got.RequireClientCertificate || len(got.Certificate.Certificate) != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err := readTLS(cert, key, root); err != nil || !got.RequireClientCertificate || got.ClientCAs == nil {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := readTLS(cert, key, key); err == nil || !strings.Contains(err.Error(), "found no certificate") {
+		t.Errorf("a key for CAs: got %v", err)
+	}
+	if _, err := readTLS(cert, key, dir+"/none"); err == nil {
+		t.Error("a CA file that is missing is read")
 	}
 }
