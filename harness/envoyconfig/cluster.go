@@ -58,9 +58,8 @@ func Cluster(c *xds.Cluster) *clusterv3.Cluster {
 	}
 	setLoadBalancer(out, c)
 	setDNS(out, c.DNS)
-	if c.MaxConcurrentStreams > 0 {
-		out.TypedExtensionProtocolOptions = http2(c.MaxConcurrentStreams)
-	}
+	setTLS(out, c.TLS)
+	out.TypedExtensionProtocolOptions = httpOptions(c)
 	switch c.Type {
 	case xds.EDS:
 		out.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{ServiceName: c.Name, EdsConfig: adsSource()}
@@ -147,6 +146,7 @@ func endpoint(e xds.Endpoint) *endpointv3.LbEndpoint {
 	if e.Weight > 0 {
 		out.LoadBalancingWeight = number(e.Weight)
 	}
+	setTLSMode(out, e.TLSMode)
 	return out
 }
 
@@ -322,18 +322,40 @@ func resolver(udpMaxQueries uint32) *corev3.TypedExtensionConfig {
 	return &corev3.TypedExtensionConfig{Name: "envoy.network.dns_resolver.cares", TypedConfig: packed(config)}
 }
 
+// httpOptions are what a cluster says of HTTP; nil: nothing. With the names that
+// TLS takes from requests they have to name a protocol, and istiod names HTTP/1.1.
+func httpOptions(c *xds.Cluster) map[string]*anypb.Any {
+	if c.MaxConcurrentStreams > 0 {
+		o := http2Options(c.MaxConcurrentStreams)
+		autoNames(o, c.TLS)
+		return map[string]*anypb.Any{httpProtocolOptions: packed(o)}
+	}
+	o := &httpv3.HttpProtocolOptions{}
+	if autoNames(o, c.TLS); o.UpstreamHttpProtocolOptions == nil {
+		return nil
+	}
+	o.UpstreamProtocolOptions = &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig{
+		ProtocolConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{HttpProtocolOptions: &corev3.Http1ProtocolOptions{}},
+	}}
+	return map[string]*anypb.Any{httpProtocolOptions: packed(o)}
+}
+
 // http2 are the options of a cluster whose hosts speak HTTP/2; 0 streams is
 // Envoy's default.
 func http2(maxConcurrentStreams uint32) map[string]*anypb.Any {
+	return map[string]*anypb.Any{httpProtocolOptions: packed(http2Options(maxConcurrentStreams))}
+}
+
+func http2Options(maxConcurrentStreams uint32) *httpv3.HttpProtocolOptions {
 	o := &corev3.Http2ProtocolOptions{}
 	if maxConcurrentStreams > 0 {
 		o.MaxConcurrentStreams = number(maxConcurrentStreams)
 	}
-	return map[string]*anypb.Any{httpProtocolOptions: packed(&httpv3.HttpProtocolOptions{
+	return &httpv3.HttpProtocolOptions{
 		UpstreamProtocolOptions: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig{
 			ProtocolConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{Http2ProtocolOptions: o},
 		}},
-	})}
+	}
 }
 
 func number(n uint32) *wrapperspb.UInt32Value { return wrapperspb.UInt32(n) }

@@ -18,7 +18,6 @@ var silent = map[string]string{
 	"Cluster.ZoneAware.Callers":                    "the local cluster is one of the bootstrap's; istiod sends it like any other",
 	"Cluster.ZoneAware.ForceLocalityDirectRouting": "only a load_balancing_policy extension has it, which istiod does not send",
 	"Cluster.LeastRequest.FullScan":                "only a load_balancing_policy extension has it, which istiod does not send",
-	"Cluster.TLS":                                  "the transport socket needs certificates that a mode does not tell",
 }
 
 // words are two values of each type that has a fixed list of them.

@@ -64,13 +64,17 @@ func route(r *xds.Route) *routev3.Route {
 		return out
 	}
 	timeout := durationpb.New(r.Timeout) // 0: none; Envoy's own default is 15 s
-	out.Action = &routev3.Route_Route{Route: &routev3.RouteAction{
+	action := &routev3.RouteAction{
 		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: r.Cluster},
 		Timeout:          timeout,
 		//lint:ignore SA1019 istiod sends it
 		MaxGrpcTimeout: timeout,
 		RetryPolicy:    retryPolicy(r.Retry),
-	}}
+	}
+	if r.HostRewrite != "" {
+		action.HostRewriteSpecifier = &routev3.RouteAction_HostRewriteLiteral{HostRewriteLiteral: r.HostRewrite}
+	}
+	out.Action = &routev3.Route_Route{Route: action}
 	return out
 }
 
