@@ -47,34 +47,15 @@ func missingInCluster(s *schedule.Schedule, c *xds.Cluster, add func(string, str
 	if c == nil {
 		return
 	}
-	missingTLS(s, c, add)
+	for _, why := range backend.TLSUses(s, c) {
+		add("TLS", "%s; the proxy and the fake upstreams speak plain HTTP", why)
+	}
 	switch c.LBPolicy {
 	case xds.RingHash, xds.Maglev, xds.ClusterProvided:
 		add(string(c.LBPolicy), "%s picks its hosts with it, and the engine has no such balancer", c.Name)
 	}
 	if c.Type == xds.OriginalDst {
 		add("resolution NONE", "%s sends requests where the client meant to, and a client on loopback means its proxy", c.Name)
-	}
-}
-
-// missingTLS adds what the cluster or its upstreams need of TLS.
-func missingTLS(s *schedule.Schedule, c *xds.Cluster, add func(string, string, ...any)) {
-	if c.TLS != nil && !c.TLS.Match {
-		add("TLS", "%s begins it; the proxy and the fake upstreams speak plain HTTP", c.Name)
-		return
-	}
-	for i := range c.Localities {
-		for _, e := range c.Localities[i].Endpoints {
-			for j := range s.Upstreams {
-				u := &s.Upstreams[j]
-				if schedule.SameAddress(u.Address, e.Address) && u.TLS.Speaks(e.Port) {
-					add("TLS", "upstream %s speaks it on port %d; the fake upstreams speak plain HTTP", u.Name, e.Port)
-				}
-			}
-			if c.TLS.For(e.TLSMode) != nil {
-				add("TLS", "%s begins it to endpoints with a sidecar; the proxy and the fake upstreams speak plain HTTP", c.Name)
-			}
-		}
 	}
 }
 

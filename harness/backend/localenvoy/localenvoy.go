@@ -150,8 +150,15 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 		}
 		for _, cs := range s.Configs {
 			if r := engine.Route(&cs[i], l.Host, l.Port, l.Path); r != nil {
-				if c := cs[i].Cluster(r.Cluster); c != nil && c.Type == xds.OriginalDst {
+				c := cs[i].Cluster(r.Cluster)
+				if c == nil {
+					continue
+				}
+				if c.Type == xds.OriginalDst {
 					add("resolution NONE", "%s sends requests where the client meant to", c.Name)
+				}
+				for _, why := range backend.TLSUses(s, c) {
+					add("TLS", "%s; the upstreams and the proxy's certificates are not there yet", why)
 				}
 			}
 		}
