@@ -22,7 +22,6 @@ var unread = map[string]unreadField{
 	"cluster.metadata":                                         {why: "which rule made it, for people"},
 	"cluster.typed_dns_resolver_config":                        {why: "how the resolver is asked, not what"},
 	"cluster.original_dst_lb_config":                           {why: "another port than the one that was dialled", needs: ".targetPort"},
-	"cluster.transport_socket_matches":                         {why: "automatic mutual TLS, which only endpoints with a serviceAccount or a tlsMode label get"},
 	"http_protocol_options.use_downstream_protocol_config":     {why: "the client's own protocol, which is HTTP/1.1"},
 	"cluster.ring_hash_lb_config":                              {why: "hash tables are not modelled", needs: ".consistentHash"},
 	"cluster.maglev_lb_config":                                 {why: "hash tables are not modelled", needs: ".consistentHash"},
@@ -31,10 +30,8 @@ var unread = map[string]unreadField{
 	"http_protocol_options.common.idle_timeout":                {why: "connections are renewed, hosts stay", needs: "dleTimeout"},
 	"http_protocol_options.common.max_connection_duration":     {why: "connections are renewed, hosts stay", needs: ".maxConnectionDuration"},
 	"http_protocol_options.common.max_requests_per_connection": {why: "connections are renewed, hosts stay", needs: ".maxRequestsPerConnection"},
-	"http_protocol_options.upstream_http_protocol_options":     {why: "names in the TLS handshake", needs: ".tls.mode"},
 	"lb_endpoint.metadata":                                     {why: "labels for telemetry"},
 	"route.route.weighted_clusters":                            {why: "the heaviest destination stands for all", needs: ".route"},
-	"tls":                                                      {why: "names and certificates; the mode is compared", needs: ".tls.mode"},
 	"route.decorator":                                          {why: "a name of traces"},
 	"route.metadata":                                           {why: "which rule made it, for people"},
 	"route.route.max_grpc_timeout":                             {why: "only gRPC clients send a deadline"},
@@ -85,9 +82,6 @@ func knownRefusal(sign string) string {
 //
 // An endpoint of a network without an address is sent with an empty one, which
 // nobody can dial; harness/istio leaves it out and warns.
-//
-// Automatic mutual TLS is not modelled. Where PASSTHROUGH leaves no endpoints that
-// could be told apart by their labels, istiod puts it on the cluster itself.
 func (p *sides) forgive() {
 	for _, c := range []*xds.Config{&p.got, &p.want} {
 		hosts := map[uint32]int{}
@@ -123,10 +117,6 @@ func (p *sides) forgive() {
 			want := p.want.Cluster(c.Name)
 			return len(l.Endpoints) == 0 && (want == nil || len(want.Localities) == 0)
 		})
-		if want := p.want.Cluster(c.Name); want != nil && c.Type == xds.OriginalDst && c.TLS == "ISTIO_MUTUAL" && want.TLS == "" {
-			c.TLS = ""
-			delete(p.unread, "tls")
-		}
 	}
 }
 

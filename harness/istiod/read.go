@@ -123,11 +123,12 @@ func FromCluster(message *cluster.Cluster, assignment *endpoint.ClusterLoadAssig
 	r.balancer(&c, m)
 	c.OutlierDetection = r.outlierDetection(take(&m.OutlierDetection))
 	c.CircuitBreakers = r.circuitBreakers(take(&m.CircuitBreakers))
+	var names *core.UpstreamHttpProtocolOptions
 	if any := m.TypedExtensionProtocolOptions[http2Options]; any != nil {
 		delete(m.TypedExtensionProtocolOptions, http2Options)
-		c.MaxConcurrentStreams = r.protocol(any)
+		c.MaxConcurrentStreams, names = r.protocol(any)
 	}
-	c.TLS = r.tls(m)
+	c.TLS = r.tls(m, names)
 	r.rest("cluster", m)
 	return c, r.done()
 }
@@ -193,6 +194,12 @@ func (r *reading) endpoint(m *endpoint.LbEndpoint) xds.Endpoint {
 			inner.Endpoint.Address = nil
 		}
 		r.rest("endpoint", inner.Endpoint)
+	}
+	if f := m.GetMetadata().GetFilterMetadata(); f[matchFilter] != nil {
+		e.TLSMode = f[matchFilter].GetFields()[matchKey].GetStringValue()
+		if delete(f, matchFilter); len(f) == 0 {
+			m.Metadata = nil
+		}
 	}
 	r.rest("lb_endpoint", m)
 	return e
@@ -306,12 +313,13 @@ func (r *reading) circuitBreakers(m *cluster.CircuitBreakers) xds.CircuitBreaker
 	return out
 }
 
-// protocol returns how many requests a connection carries at once; 0 is HTTP/1.1.
-func (r *reading) protocol(any *anypb.Any) uint32 {
+// protocol returns how many requests a connection carries at once, 0 is HTTP/1.1,
+// and what TLS takes from requests.
+func (r *reading) protocol(any *anypb.Any) (uint32, *core.UpstreamHttpProtocolOptions) {
 	o := &upstream.HttpProtocolOptions{}
 	if any.UnmarshalTo(o) != nil {
 		r.unread = append(r.unread, "cluster.typed_extension_protocol_options")
-		return 0
+		return 0, nil
 	}
 	var streams uint32
 	if e := o.GetExplicitHttpConfig(); e != nil {
@@ -328,31 +336,62 @@ func (r *reading) protocol(any *anypb.Any) uint32 {
 	if c := take(&o.CommonHttpProtocolOptions); c != nil {
 		r.rest("http_protocol_options.common", c)
 	}
+	names := take(&o.UpstreamHttpProtocolOptions)
 	r.rest("http_protocol_options", o)
-	return streams
+	return streams, names
 }
 
-// tls names the mode of the DestinationRule that makes such a context:
-// ISTIO_MUTUAL shows the workload's own certificate, MUTUAL one from a file.
-func (r *reading) tls(m *cluster.Cluster) string {
-	if m.TransportSocket.GetName() != tlsSocket {
-		return ""
+// tls reads the transport socket, and the names that TLS takes from requests.
+func (r *reading) tls(m *cluster.Cluster, names *core.UpstreamHttpProtocolOptions) *xds.TLS {
+	socket, match := take(&m.TransportSocket), false
+	if ms := m.TransportSocketMatches; socket == nil && len(ms) == 2 && ms[0].Name == matchMesh && ms[1].Name == matchPlain {
+		socket, match = ms[0].TransportSocket, true
+		m.TransportSocketMatches = nil
+	}
+	out := &xds.TLS{Match: match, AutoSNI: names.GetAutoSni(), AutoSANValidation: names.GetAutoSanValidation()}
+	if socket == nil {
+		if names != nil {
+			r.unread = append(r.unread, "http_protocol_options.upstream_http_protocol_options")
+		}
+		return nil
 	}
 	c := &tls.UpstreamTlsContext{}
-	if m.TransportSocket.GetTypedConfig().UnmarshalTo(c) != nil {
-		return ""
+	if socket.Name != tlsSocket || socket.GetTypedConfig().UnmarshalTo(c) != nil {
+		r.unread = append(r.unread, "cluster.transport_socket")
+		return nil
 	}
-	m.TransportSocket = nil
-	mode := "SIMPLE"
-	for _, s := range c.CommonTlsContext.GetTlsCertificateSdsSecretConfigs() {
-		mode = "MUTUAL"
-		if s.Name == "default" {
-			mode = "ISTIO_MUTUAL"
+	out.SNI = take(&c.Sni)
+	common := take(&c.CommonTlsContext)
+	r.rest("tls", c)
+	common.TlsParams, common.AlpnProtocols = nil, nil // what every Envoy offers; in the mesh, that both ends are
+	for _, s := range take(&common.TlsCertificateSdsSecretConfigs) {
+		out.Certificate = s.Name
+	}
+	switch v := common.ValidationContextType.(type) {
+	case *tls.CommonTlsContext_CombinedValidationContext:
+		common.ValidationContextType = nil
+		combined := v.CombinedValidationContext
+		out.CA = take(&combined.ValidationContextSdsSecretConfig).GetName()
+		for _, n := range combined.DefaultValidationContext.GetMatchSubjectAltNames() {
+			out.SANs = append(out.SANs, n.GetExact())
 		}
+		combined.DefaultValidationContext = nil
+		r.rest("tls.validation", combined)
+	case *tls.CommonTlsContext_ValidationContext:
+		common.ValidationContextType = nil
+		r.rest("tls.validation", v.ValidationContext)
 	}
-	r.unread = append(r.unread, "tls")
-	return mode
+	r.rest("tls.common", common)
+	return out
 }
+
+// The transport sockets of automatic mutual TLS, and where an endpoint says which is its own.
+const (
+	matchMesh   = "tlsMode-istio"
+	matchPlain  = "tlsMode-disabled"
+	matchFilter = "envoy.transport_socket_match"
+	matchKey    = "tlsMode"
+)
 
 // FromVirtualHost turns a virtual host of a route configuration, which istiod
 // names by its port, into a value; the unread fields as FromCluster.
