@@ -41,6 +41,7 @@ type BootstrapOptions struct {
 type Files struct {
 	Dir       string // of WriteCDS and WriteRDS
 	Listeners []*listenerv3.Listener
+	SDS       string // as Istiod.SDS
 }
 
 // Istiod is a real one.
@@ -98,11 +99,21 @@ func Bootstrap(o BootstrapOptions) *bootstrapv3.Bootstrap {
 		out.StaticResources.Clusters = []*clusterv3.Cluster{
 			controlPlane(xdsCluster, address(i.Address.Addr().String(), uint32(i.Address.Port()))),
 		}
-		if i.SDS != "" {
-			out.StaticResources.Clusters = append(out.StaticResources.Clusters, controlPlane(sdsCluster, address(i.SDS, 0)))
-		}
+	}
+	if path := sdsPath(&o); path != "" {
+		out.StaticResources.Clusters = append(out.StaticResources.Clusters, controlPlane(sdsCluster, address(path, 0)))
 	}
 	return out
+}
+
+func sdsPath(o *BootstrapOptions) string {
+	switch {
+	case o.Istiod != nil:
+		return o.Istiod.SDS
+	case o.Files != nil:
+		return o.Files.SDS
+	}
+	return ""
 }
 
 // node tells istiod whose proxy asks.

@@ -33,6 +33,8 @@ func MockFault(f *schedule.Fault, name string, port int) mockupstreams.Fault {
 		m.SlowBody = mockupstreams.Duration(f.SlowBody)
 	case schedule.CloseAfter:
 		m.CloseAfter = f.CloseAfter
+	case schedule.TLSFault:
+		m.TLS = f.TLS
 	}
 	return m
 }

@@ -17,6 +17,7 @@ import (
 
 // Report is what a run says about its own accuracy. It is evidence, too: live.json.
 type Report struct {
+	Start    time.Duration                 // how long the environment took to build
 	Stall    time.Duration                 // the longest time for which the process stood still
 	Lateness map[string]probe.Distribution // by client: how late requests were sent
 }
@@ -89,9 +90,11 @@ type drive struct {
 // play runs the load of all clients beside the timeline. The timeline ends
 // the drill.
 func (d *drive) play(ctx context.Context) error {
+	begin := time.Now()
 	if err := d.p.Start(ctx); err != nil {
 		return fmt.Errorf("starting %s: %w", d.p.Name(), err)
 	}
+	d.report.Start = time.Since(begin)
 	if err := calm(ctx); err != nil {
 		return err
 	}
@@ -168,10 +171,11 @@ func (d *drive) evidence() {
 		P50, P99, Max float64 // milliseconds
 	}
 	out := struct {
+		StartMs    float64         `json:"startMs"`
 		StallMs    float64         `json:"stallMs"`
 		LatenessMs map[string]late `json:"latenessMs"`
 		Pacer      string          `json:"pacer"`
-	}{millis(d.report.Stall), map[string]late{}, probe.Precise().Name()}
+	}{millis(d.report.Start), millis(d.report.Stall), map[string]late{}, probe.Precise().Name()}
 	for name, l := range d.report.Lateness {
 		out.LatenessMs[name] = late{millis(l.P50), millis(l.P99), millis(l.Max)}
 	}

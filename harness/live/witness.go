@@ -60,5 +60,12 @@ func (d *drive) healed(fault string) {
 
 // NeedsTraffic reports whether a step shows only when a request meets it.
 func NeedsTraffic(st *schedule.Step) bool {
-	return st.Kind == schedule.KindFault && st.Fault.Behaviour != schedule.Refuse && st.Fault.Behaviour != schedule.Blackhole
+	if st.Kind != schedule.KindFault {
+		return false
+	}
+	switch st.Fault.Behaviour {
+	case schedule.Refuse, schedule.Blackhole, schedule.TLSFault:
+		return false
+	}
+	return true
 }

@@ -157,8 +157,8 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 				if c.Type == xds.OriginalDst {
 					add("resolution NONE", "%s sends requests where the client meant to", c.Name)
 				}
-				for _, why := range backend.TLSUses(s, c) {
-					add("TLS", "%s; the upstreams and the proxy's certificates are not there yet", why)
+				if c.MaxConcurrentStreams > 0 {
+					add("HTTP/2 to upstreams", "%s speaks it, and the fake upstreams speak HTTP/1.1", c.Name)
 				}
 			}
 		}

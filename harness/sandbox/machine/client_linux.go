@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os/exec"
 	"runtime"
+	"syscall"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -127,15 +128,28 @@ func (c *Client) Do(f func() error) error {
 }
 
 // Dial connects from the client's namespace to an address (not a name).
-func (c *Client) Dial(ctx context.Context, network, address string) (nc net.Conn, err error) {
+func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	return c.dial(ctx, new(net.Dialer), network, address)
+}
+
+func (c *Client) dial(ctx context.Context, d *net.Dialer, network, address string) (nc net.Conn, err error) {
 	if _, err := netip.ParseAddrPort(address); err != nil {
 		return nil, fmt.Errorf("dialing %s: %w", address, err)
 	}
 	e := c.Do(func() error {
-		nc, err = new(net.Dialer).DialContext(ctx, network, address)
+		nc, err = d.DialContext(ctx, network, address)
 		return nil
 	})
 	return nc, errors.Join(e, err)
+}
+
+// DialMarked is Dial with the mark that exempts from a redirection.
+func (c *Client) DialMarked(ctx context.Context, network, address string, mark uint32) (nc net.Conn, err error) {
+	d := net.Dialer{Control: func(_, _ string, rc syscall.RawConn) (err error) {
+		e := rc.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(mark)) })
+		return errors.Join(e, err)
+	}}
+	return c.dial(ctx, &d, network, address)
 }
 
 // Start starts a program in the client's namespace.

@@ -161,18 +161,11 @@ func redirect(c *Client) error {
 	if err := errors.Join(err, c.Redirect(15001, 1337)); err != nil {
 		return err
 	}
-	marked := net.Dialer{Control: func(_, _ string, rc syscall.RawConn) (err error) {
-		e := rc.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_MARK, 1337) })
-		return errors.Join(e, err)
-	}}
 	var got []byte
-	err = c.Do(func() error {
-		nc, err := marked.Dial("tcp", east.String())
-		if err == nil {
-			got, err = io.ReadAll(nc)
-		}
-		return err
-	})
+	nc, err := c.DialMarked(context.Background(), "tcp", east.String(), 1337)
+	if err == nil {
+		got, err = io.ReadAll(nc)
+	}
 	if string(got) != "east" {
 		err = errors.Join(err, fmt.Errorf("the proxy's own connection went to %q", got))
 	}

@@ -41,6 +41,11 @@ type Client struct{ Address, Gateway netip.Addr }
 // Dial fails.
 func (*Client) Dial(context.Context, string, string) (net.Conn, error) { return nil, sandbox.Check() }
 
+// DialMarked fails.
+func (*Client) DialMarked(context.Context, string, string, uint32) (net.Conn, error) {
+	return nil, sandbox.Check()
+}
+
 // Start fails.
 func (*Client) Start(*exec.Cmd) error { return sandbox.Check() }
 

@@ -90,7 +90,7 @@ func (b *builtin) start(ctx context.Context) error {
 		if err := b.writeClusters(x, -1); err != nil {
 			return err
 		}
-		if err := x.start(envoyconfig.BootstrapOptions{Files: &envoyconfig.Files{Dir: x.xds(), Listeners: ls}}); err != nil {
+		if err := x.start(envoyconfig.BootstrapOptions{Files: &envoyconfig.Files{Dir: x.xds(), Listeners: ls, SDS: x.sdsPath()}}); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/istiod"
 	"github.com/faildrill/faildrill/harness/observe"
+	"github.com/faildrill/faildrill/harness/trace"
 )
 
 const (
@@ -27,13 +28,37 @@ const (
 // fromIstiod is unmodified istiod. The configuration of 0 s is there before the
 // proxies start, a little ahead of 0 s: the loads of the trace begin when.
 type fromIstiod struct {
-	p   *player
-	pod *istiod.Istiod
+	p        *player
+	pod      *istiod.Istiod
+	redirect bool // connections are redirected to the proxy, as in a pod
 }
 
+// target is the service itself, as in a pod: any address that is routed will do
+// where the connection is redirected. Else the proxy listens on the service's port.
 func (c *fromIstiod) target(client int) string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(int(c.p.s.Clients[client].Load.Port)))
+	host := "127.0.0.1"
+	if c.redirect {
+		host = c.p.box.Network.Outer().String()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(c.p.s.Clients[client].Load.Port)))
 }
+
+// intercept redirects what leaves a client to its proxy. A kernel that cannot
+// do so gets a proxy that listens on the services' own ports (INTERCEPTION_MODE
+// NONE), and a note.
+func (c *fromIstiod) intercept() {
+	c.redirect = true
+	for _, x := range c.p.distinct() {
+		if err := x.net.Redirect(outboundPort, mark); err != nil {
+			c.redirect = false
+			c.p.sink.Event(trace.Note{Text: fmt.Sprintf("connections are not redirected to the proxy (%v): it listens on the ports of the services", err)})
+			return
+		}
+	}
+}
+
+// outboundPort is where istiod has a sidecar listen for redirected connections.
+const outboundPort = 15001
 
 func (c *fromIstiod) accessLog(client int) string { return c.p.proxies[client].path("stdout.log") }
 func (*fromIstiod) upstreamLog(int) string        { return "" }
@@ -51,17 +76,25 @@ func (c *fromIstiod) start(ctx context.Context) error {
 		MeshConfig: mesh,
 	})
 	if err != nil {
-		return rejected(err)
+		return err
+	}
+	// Not with its start: of what it finds then it has been seen to lose endpoints.
+	if err := c.configure(ctx, 0); err != nil {
+		return err
 	}
 	at, err := netip.ParseAddrPort(c.pod.GRPCAddr())
 	if err != nil {
 		return err
 	}
+	c.intercept()
 	for _, x := range c.p.distinct() {
-		err := x.start(envoyconfig.BootstrapOptions{Istiod: &envoyconfig.Istiod{
-			Address: at, Version: c.p.o.Istiod.Version, NodeIP: x.net.Address,
-		}})
-		if err != nil {
+		o := envoyconfig.BootstrapOptions{Istiod: &envoyconfig.Istiod{
+			Address: at, Version: c.p.o.Istiod.Version, NodeIP: x.net.Address, SDS: x.sdsPath(),
+		}}
+		if c.redirect {
+			o.Mark, o.Istiod.InterceptionMode = mark, "REDIRECT"
+		}
+		if err := x.start(o); err != nil {
 			return err
 		}
 	}

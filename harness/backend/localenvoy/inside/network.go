@@ -42,7 +42,7 @@ func (n *network) start() error {
 		}
 	}
 	for i := range s.Upstreams {
-		srv, err := startUpstream(&s.Upstreams[i], i, s.Seed)
+		srv, err := n.startUpstream(&s.Upstreams[i], i)
 		if err != nil {
 			return fmt.Errorf("upstream %s: %w", s.Upstreams[i].Name, err)
 		}
@@ -53,19 +53,28 @@ func (n *network) start() error {
 	return err
 }
 
-func startUpstream(u *schedule.Upstream, i int, seed uint64) (*mockupstreams.Server, error) {
-	var listen []string
+func (n *network) startUpstream(u *schedule.Upstream, i int) (*mockupstreams.Server, error) {
+	cfg := mockupstreams.Config{Name: fmt.Sprintf("upstream-%d", i), Body: "healthy: " + u.Address + "\n", Seed: n.p.s.Seed + uint64(i)}
 	for _, ip := range u.IPs {
 		for _, port := range u.Ports {
-			listen = append(listen, netip.AddrPortFrom(ip, uint16(port)).String())
+			address := netip.AddrPortFrom(ip, uint16(port)).String()
+			if u.TLS.Speaks(port) {
+				cfg.ListenTLS = append(cfg.ListenTLS, address)
+			} else {
+				cfg.Listen = append(cfg.Listen, address)
+			}
 		}
 	}
-	if len(listen) == 0 {
+	if len(cfg.Listen)+len(cfg.ListenTLS) == 0 {
 		return nil, nil
 	}
-	srv, err := mockupstreams.Start(mockupstreams.Config{
-		Name: fmt.Sprintf("upstream-%d", i), Listen: listen, Body: "healthy: " + u.Address + "\n", Seed: seed + uint64(i),
-	})
+	if len(cfg.ListenTLS) > 0 {
+		var err error
+		if cfg.TLS, err = n.p.certificates.upstream(u.TLS); err != nil {
+			return nil, err
+		}
+	}
+	srv, err := mockupstreams.Start(cfg)
 	if err == nil && u.Latency.D() > live.ShortLatency {
 		err = srv.Apply(live.MockLatency(u))
 	}
@@ -145,7 +154,7 @@ func (n *network) step(step int) error {
 	if err := srv.Apply(live.MockFault(f, mockName(begun), int(f.Port))); err != nil {
 		return err
 	}
-	if f.Behaviour == schedule.Refuse {
+	if f.Behaviour == schedule.Refuse || f.Behaviour == schedule.TLSFault {
 		n.noticed()
 	}
 	return nil

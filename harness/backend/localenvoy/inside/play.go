@@ -34,7 +34,10 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) error {
 	if err != nil {
 		return sandbox.Explain(err)
 	}
-	p := newPlayer(&j, box, sink)
+	p, err := newPlayer(&j, box, sink)
+	if err != nil {
+		return err
+	}
 	_, err = live.Play(ctx, j.Schedule, p, p.held)
 	return err
 }
@@ -61,15 +64,16 @@ func addressesOf(s *schedule.Schedule) []netip.Addr {
 
 // player plays one schedule once.
 type player struct {
-	s       *schedule.Schedule
-	o       localenvoy.Options
-	box     *machine.Machine
-	sink    backend.Sink // of the parent
-	held    *held        // in front of it
-	hosts   *observe.Hosts
-	net     *network
-	plane   controlPlane
-	proxies []*proxy // by client; of a packed play all the same
+	s            *schedule.Schedule
+	o            localenvoy.Options
+	box          *machine.Machine
+	sink         backend.Sink // of the parent
+	held         *held        // in front of it
+	hosts        *observe.Hosts
+	net          *network
+	certificates *certificates
+	plane        controlPlane
+	proxies      []*proxy // by client; of a packed play all the same
 
 	begun        chan struct{} // closed when the proxies have what they have at 0 s
 	watching     sync.WaitGroup
@@ -82,8 +86,12 @@ type player struct {
 	closing []func() // connections of the load
 }
 
-func newPlayer(j *localenvoy.Job, box *machine.Machine, sink backend.Sink) *player {
-	p := &player{s: j.Schedule, o: j.Options, box: box, sink: sink, hosts: observe.NewHosts(j.Schedule), begun: make(chan struct{}), pushes: map[int][]push{}}
+func newPlayer(j *localenvoy.Job, box *machine.Machine, sink backend.Sink) (*player, error) {
+	c, err := newCertificates()
+	if err != nil {
+		return nil, err
+	}
+	p := &player{certificates: c, s: j.Schedule, o: j.Options, box: box, sink: sink, hosts: observe.NewHosts(j.Schedule), begun: make(chan struct{}), pushes: map[int][]push{}}
 	p.held = &held{Sink: sink}
 	p.net = newNetwork(p)
 	if p.o.ControlPlane == localenvoy.Builtin {
@@ -91,7 +99,7 @@ func newPlayer(j *localenvoy.Job, box *machine.Machine, sink backend.Sink) *play
 	} else {
 		p.plane = &fromIstiod{p: p}
 	}
-	return p
+	return p, nil
 }
 
 // Name is the backend's.

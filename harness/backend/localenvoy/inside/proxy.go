@@ -19,6 +19,7 @@ import (
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/sandbox/machine"
+	"github.com/faildrill/faildrill/harness/sds"
 )
 
 const (
@@ -39,6 +40,7 @@ type proxy struct {
 	net    *machine.Client
 	admin  netip.AddrPort
 
+	sds    *sds.Server
 	cmd    *exec.Cmd
 	exited chan struct{}
 	err    error // why it exited; set before exited is closed
@@ -57,7 +59,10 @@ func (p *player) newProxy(client int) (*proxy, error) {
 		p: p, name: p.s.Clients[client].Name, client: client, dir: p.path(fmt.Sprintf("client-%d", client)), net: net,
 		admin: netip.AddrPortFrom(net.Address, adminPort), built: map[observe.Built]bool{},
 	}
-	return x, os.MkdirAll(x.dir, 0o755)
+	if err := os.MkdirAll(x.dir, 0o755); err != nil {
+		return nil, err
+	}
+	return x, p.certificates.serve(p, x)
 }
 
 func (x *proxy) path(name string) string { return x.dir + "/" + name }
@@ -268,6 +273,9 @@ func (x *proxy) poll(hosts bool) {
 
 // stop ends Envoy and waits for it, so that its logs are whole.
 func (x *proxy) stop() {
+	if x.sds != nil {
+		defer x.sds.Close()
+	}
 	if x.cmd == nil || x.exited == nil {
 		return
 	}

@@ -104,6 +104,8 @@ func (p *player) look(step int) string {
 	switch f.Behaviour {
 	case schedule.Refuse, schedule.Blackhole:
 		return p.lookDead(f)
+	case schedule.TLSFault:
+		return p.lookTLS(f)
 	case schedule.Answer, schedule.Addresses:
 		if p.net.wasAsked(step) {
 			return "the DNS was asked for " + f.DNS
@@ -128,6 +130,28 @@ func (p *player) lookDead(f *schedule.Fault) string {
 		return fmt.Sprintf("no answer within %v from %s", silence, join(as))
 	}
 	return ""
+}
+
+// lookTLS sees that every port that speaks TLS shows what the fault says.
+func (p *player) lookTLS(f *schedule.Fault) string {
+	seen := ""
+	for _, a := range p.net.addresses(f.Upstream, f.Port) {
+		if !p.s.Upstreams[f.Upstream].TLS.Speaks(uint32(a.Port())) {
+			continue
+		}
+		if !p.shows(f.TLS, a.String()) {
+			return ""
+		}
+		seen = a.String() + " shows it: " + f.TLS
+	}
+	return seen
+}
+
+// dialPlain connects from the first client's network, past its proxy.
+func (p *player) dialPlain(address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), silence)
+	defer cancel()
+	return p.proxies[0].net.DialMarked(ctx, "tcp", address, mark)
 }
 
 func join(as []netip.AddrPort) string {
@@ -178,8 +202,8 @@ func unanswered(err error) bool {
 }
 func answered(err error) bool { return err == nil }
 
-// knock connects from the first client's network to every address at once, and
-// reports whether each came to what is wanted.
+// knock connects from the first client's network, past its proxy, to every address
+// at once, and reports whether each came to what is wanted.
 func (p *player) knock(as []netip.AddrPort, wanted func(error) bool) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), silence)
 	defer cancel()
@@ -187,7 +211,7 @@ func (p *player) knock(as []netip.AddrPort, wanted func(error) bool) bool {
 	var failed atomic.Bool
 	for _, a := range as {
 		knocking.Go(func() {
-			nc, err := p.proxies[0].net.Dial(ctx, "tcp", a.String())
+			nc, err := p.proxies[0].net.DialMarked(ctx, "tcp", a.String(), mark)
 			if !wanted(err) {
 				failed.Store(true)
 			}
