@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/istiod"
 	"github.com/faildrill/faildrill/harness/observe"
+	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
@@ -61,7 +63,47 @@ func (c *fromIstiod) intercept() {
 const outboundPort = 15001
 
 func (c *fromIstiod) accessLog(client int) string { return c.p.proxies[client].path("stdout.log") }
-func (*fromIstiod) upstreamLog(int) string        { return "" }
+func (c *fromIstiod) upstreamLog(client int) string {
+	return c.p.proxies[client].path(upstreamLogFile)
+}
+
+const (
+	upstreamLogFile = "upstream.log"
+	// upstreamLogPath is that file as each Envoy has it: opened for it, as its file 3.
+	upstreamLogPath = "/dev/fd/3"
+)
+
+// attemptsLogged is what istiod gets beside the user's objects: the router's
+// upstream log, a line for each attempt. Without it nobody knows what became of an
+// attempt that was not a request's last. It changes no decision of the proxy.
+func attemptsLogged() (schedule.Document, error) {
+	value, err := json.Marshal(map[string]any{
+		"name": "envoy.filters.http.router",
+		"typed_config": map[string]any{
+			"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+			"upstream_log": []any{map[string]any{
+				"name": "envoy.access_loggers.file",
+				"typed_config": map[string]any{
+					"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+					"path":  upstreamLogPath, "log_format": map[string]any{"json_format": observe.UpstreamLog},
+				},
+			}},
+		},
+	})
+	return schedule.Document{
+		Kind: "EnvoyFilter", Namespace: "istio-system", Name: "faildrill-upstream-log",
+		YAML: `apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: faildrill-upstream-log, namespace: istio-system}
+spec:
+  configPatches:
+  - applyTo: HTTP_FILTER
+    match:
+      context: SIDECAR_OUTBOUND
+      listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: envoy.filters.http.router}}}}
+    patch: {operation: MERGE, value: ` + string(value) + "}\n",
+	}, err
+}
 
 func (c *fromIstiod) start(ctx context.Context) error {
 	format, err := json.Marshal(observe.AccessLog)
@@ -123,7 +165,11 @@ func (*fromIstiod) begin(context.Context, time.Time) error { return nil }
 // configure replaces istiod's configuration. It returns when istiod has it; that
 // the proxies have it is seen later.
 func (c *fromIstiod) configure(ctx context.Context, config int) error {
-	return rejected(c.pod.SetConfig(ctx, c.p.s.Documents[config]))
+	own, err := attemptsLogged()
+	if err != nil {
+		return err
+	}
+	return rejected(c.pod.SetConfig(ctx, append(slices.Clone(c.p.s.Documents[config]), own)))
 }
 
 func (c *fromIstiod) stop() {

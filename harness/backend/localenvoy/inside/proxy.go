@@ -91,7 +91,12 @@ func (x *proxy) start(o envoyconfig.BootstrapOptions) error {
 	}
 	defer stderr.Close()
 	x.cmd = exec.Command(x.p.o.Envoy.Path, "-c", x.path("envoy.json"), "--concurrency", "1", "--disable-hot-restart", "-l", "warning", "--file-flush-interval-msec", "50")
-	x.cmd.Stdout, x.cmd.Stderr = stdout, stderr
+	upstream, err := os.OpenFile(x.path(upstreamLogFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer upstream.Close()
+	x.cmd.Stdout, x.cmd.Stderr, x.cmd.ExtraFiles = stdout, stderr, []*os.File{upstream}
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := x.net.Start(x.cmd); err != nil {
 		return fmt.Errorf("starting Envoy %s: %w", x.p.o.Envoy.Path, err)
