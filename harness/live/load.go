@@ -87,5 +87,5 @@ func (d *drive) excused(e *trace.Request) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return e.Done <= d.end+(e.Sent-e.At)+trace.Sec(d.report.Stall)
+	return e.Done <= d.end+(e.Sent-e.At)+trace.Sec(d.report.Stall)+soon
 }
