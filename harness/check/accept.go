@@ -58,8 +58,7 @@ func (a *acceptor) orUnknown(d *result.Divergence) (*result.Divergence, string) 
 			return nil, fmt.Sprintf("nobody saw when the proxy looked up %s after %s", st.Fault.DNS, seconds(st.At))
 		}
 	}
-	for i := range a.t.Attempts {
-		at := &a.t.Attempts[i]
+	for at := range a.t.AllAttempts() {
 		if at.Inferred && (at.At-a.slack).Seconds() <= d.At {
 			return nil, fmt.Sprintf("nobody saw attempt %d of request %d, at %s", at.N, at.Request, seconds(at.At))
 		}
