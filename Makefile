@@ -7,7 +7,7 @@ FAILDRILL := $(GO) run ./harness/cmd/faildrill
 # Property tests draw the same cases in every run; `make fuzz` looks for new ones.
 export RAPID_SEED ?= 1
 
-.PHONY: help drill build test test-race e2e kill-list fuzz bench tools update verify clean
+.PHONY: translate help drill build test test-race e2e kill-list fuzz bench tools update verify clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ e2e: ## every scenario on every backend that this machine can run
 
 kill-list: ## break every rule once; a test that is named for it has to fail
 	$(GO) run ./hack/killlist
+
+translate: ## N random configurations (default 1000) through real istiod and through the translation, by SEED (default a new one)
+	$(GO) run ./hack/translate -n $(or $(N),1000) -seed $(or $(SEED),0)
 
 fuzz: ## fuzz the reader, the translation and judge, FUZZTIME each (default 20s), and draw new cases for properties
 	@hack/fuzz.sh
