@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faildrill/faildrill/harness"
+	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/model"
+	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/scenario"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -291,4 +294,49 @@ func FuzzRejudge(f *testing.F) {
 			t.Errorf("%s: %v; want what is wrong with the folder", damaged, err)
 		}
 	})
+}
+
+// refusing is a backend whose proxy refuses the configuration.
+type refusing struct{ model.Backend }
+
+func (refusing) Name() string { return "refusing" }
+
+func (refusing) Play(_ context.Context, s *schedule.Schedule, sink backend.Sink) error {
+	sink.Event(engine.RunOf(s, "refusing"))
+	return fmt.Errorf("starting: %w", &backend.RejectedError{By: "Envoy", Reason: "no such filter"})
+}
+
+// What a proxy refuses is an outcome, as what the translation knows to be refused:
+// nothing broke, and judging again says the same.
+func TestRefusedByTheProxy(t *testing.T) {
+	for name, c := range map[string]struct {
+		expect  []scenario.Expectation
+		verdict result.Verdict
+	}{
+		"not expected": {[]scenario.Expectation{{Name: "fails over", Outcome: string(result.FailsOver)}}, result.Error},
+		"expected":     {[]scenario.Expectation{{Name: "refused", Outcome: string(result.Rejected)}}, result.Pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := *drills(t, harness.Options{}, invalidPort)[0]
+			in, sc := *d.Input, *d.Input.Scenario
+			sc.Spec.Expect = c.expect
+			in.Scenario = &sc
+			d.Input = &in
+			f, err := harness.NewFolder(t.TempDir(), d.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := harness.Run(t.Context(), &d, refusing{}, harness.RunOptions{Folder: f})
+			if p.Err != nil || p.Outcome != result.Rejected || p.Verdict != c.verdict || !strings.Contains(p.Reason, "Envoy refuses the configuration: no such filter") {
+				t.Errorf("got %s, %s, %q, %v", p.Outcome, p.Verdict, p.Reason, p.Err)
+			}
+			before := verdictOf(t, f.Path())
+			if _, err := harness.Rejudge(f.Path()); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(before, verdictOf(t, f.Path())); d != "" {
+				t.Errorf("before - after +\n%s", d)
+			}
+		})
+	}
 }

@@ -57,12 +57,9 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 	c := d.Compile()
 	p := Played{Run: newRun(d, c, b.Name()), flags: flagsOf(b)}
 	if problems := Rejections(c); len(problems) > 0 {
-		p.Causes, p.Expectations = explain.Refusals(c), check.JudgeRefused(expectations(d))
-		v := result.Error
-		if refusalExpected(p.Expectations) {
-			v = result.Pass
-		}
-		return p.unplayed(o.Folder, v, result.Rejected, "the configuration is rejected: "+problems[0])
+		p.Causes = explain.Refusals(c)
+		p.rejected(d, problems[0])
+		return p.unplayed(o.Folder, p.Verdict, p.Outcome, p.Reason)
 	}
 	s, err := scaled(c.Schedule, o.Scale)
 	if err != nil {
@@ -90,6 +87,7 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 			p.Err = context.Canceled
 		}
 	}
+	p.refused(sink)
 	p.Observed = &sink.Trace
 	backend.InOrder(p.Observed)
 	p.ConfigDifferences = configDifferences(s, func(name string) []byte { return sink.Files[name] })
@@ -105,6 +103,24 @@ func newRun(d *schedule.Drill, c *schedule.Compiled, name string) result.Run {
 		Scenario: d.Name, File: d.Input.File, Backend: name, Profile: profileOf(d.Profile), Seed: d.Seed, Scale: 1,
 		Expectations: []result.Expectation{}, Phases: []result.Phase{}, Events: []result.Event{}, Counters: map[string]result.Counter{},
 		Endpoints: []result.Endpoints{}, Causes: []result.Cause{}, NotModelled: notModelled(c), ConfigDifferences: []string{},
+	}
+}
+
+// refused moves the refusal of a configuration from the error of the play to the
+// trace: it is an outcome, and nothing broke.
+func (p *Played) refused(sink backend.Sink) {
+	if r := (*backend.RejectedError)(nil); errors.As(p.Err, &r) {
+		sink.Event(trace.Refusal{By: r.By, Reason: r.Reason})
+		p.Err = nil
+	}
+}
+
+// rejected is the judgement of a configuration that was refused.
+func (p *Played) rejected(d *schedule.Drill, why string) {
+	p.Outcome, p.Reason = result.Rejected, "the configuration is rejected: "+why
+	p.Expectations, p.Verdict = check.JudgeRefused(expectations(d)), result.Error
+	if refusalExpected(p.Expectations) {
+		p.Verdict = result.Pass
 	}
 }
 
@@ -130,6 +146,9 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 		return
 	case p.Err != nil:
 		p.Verdict, p.Reason = result.Error, p.Err.Error()
+		return
+	case t.Refusal != nil:
+		p.rejected(d, (&backend.RejectedError{By: t.Refusal.By, Reason: t.Refusal.Reason}).Error())
 		return
 	case !t.Ended:
 		p.Verdict, p.Reason = result.Error, "the run was not played to its end"

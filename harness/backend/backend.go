@@ -35,7 +35,8 @@ type Missing struct {
 	Why     string `json:"why"`
 }
 
-// RejectedError is a configuration that a control plane or a proxy refuses. No request was sent.
+// RejectedError is a configuration that a control plane or a proxy refuses. It ends the
+// run: of the configuration of 0 s, before any request is sent.
 type RejectedError struct {
 	By     string `json:"by"`     // istiod, Envoy
 	Reason string `json:"reason"` // in its own words

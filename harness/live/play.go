@@ -41,7 +41,8 @@ var errOver = errors.New("the drill is over")
 
 // Play plays the schedule: start, load and timeline side by side, stop. It
 // returns the context's error when that ended it; then the player was stopped
-// all the same, and the trace has no end mark.
+// all the same, and the trace has no end mark. A player that breaks in the middle ends
+// the context with a cause of its own, which is then the error.
 func Play(ctx context.Context, s *schedule.Schedule, p Player, sink backend.Sink) (Report, error) {
 	if err := ctx.Err(); err != nil {
 		return Report{}, err
@@ -54,8 +55,13 @@ func Play(ctx context.Context, s *schedule.Schedule, p Player, sink backend.Sink
 	err := d.play(ctx)
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
 	defer cancel()
-	if e := p.Stop(stopCtx); e != nil {
-		err = errors.Join(err, fmt.Errorf("stopping %s: %w", p.Name(), e))
+	e := p.Stop(stopCtx)
+	if e != nil {
+		e = fmt.Errorf("stopping %s: %w", p.Name(), e)
+		err = errors.Join(err, e)
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
+		return d.report, errors.Join(cause, e)
 	}
 	if ctx.Err() != nil {
 		sink.Event(trace.Note{At: d.since(), Text: "interrupted"})

@@ -65,6 +65,11 @@ func (t *Trace) happened(f func(Event) error) error {
 	if err := each(t.Notes, f); err != nil {
 		return err
 	}
+	if t.Refusal != nil {
+		if err := f(*t.Refusal); err != nil {
+			return err
+		}
+	}
 	if t.Ended {
 		return f(End{t.Run.Duration})
 	}
@@ -176,6 +181,8 @@ func ParseLine(b []byte) (Event, error) {
 		return decode[Endpoints](l.Event)
 	case "note":
 		return decode[Note](l.Event)
+	case "refusal":
+		return decode[Refusal](l.Event)
 	case "end":
 		return decode[End](l.Event)
 	}

@@ -91,7 +91,7 @@ func decimal(text string) (Sec, bool) {
 	return Sec(ns), true
 }
 
-// Event is one of Run, Host, Step, Attempt, Request, Change, Load, Endpoints, Note and End.
+// Event is one of Run, Host, Step, Attempt, Request, Change, Load, Endpoints, Note, Refusal and End.
 type Event interface{ kind() string }
 
 // Run says what was played. It comes first.
@@ -284,6 +284,12 @@ type Note struct {
 	Text string `json:"text"`
 }
 
+// Refusal is a configuration that a control plane or a proxy refused: it ends the run.
+type Refusal struct {
+	By     string `json:"by"`     // istiod, Envoy
+	Reason string `json:"reason"` // in its own words
+}
+
 // Trace is a run in memory: its events by kind, each in order of time. A trace
 // that the engine has made keeps most requests packed: AllRequests and
 // AllAttempts read all of them, Unpack moves them to Requests and Attempts.
@@ -297,7 +303,8 @@ type Trace struct {
 	Loads     []Load
 	Endpoints []Endpoints
 	Notes     []Note
-	Ended     bool // the run was played to its end
+	Refusal   *Refusal // nil: nobody refused anything
+	Ended     bool     // the run was played to its end
 
 	packed  packed
 	drained drained
@@ -324,6 +331,8 @@ func (t *Trace) Add(e Event) {
 		t.Endpoints = append(t.Endpoints, e)
 	case Note:
 		t.Notes = append(t.Notes, e)
+	case Refusal:
+		t.Refusal = &e
 	case End:
 		t.Ended = true
 	}
@@ -343,6 +352,7 @@ func (Change) kind() string    { return "change" }
 func (Load) kind() string      { return "load" }
 func (Endpoints) kind() string { return "endpoints" }
 func (Note) kind() string      { return "note" }
+func (Refusal) kind() string   { return "refusal" }
 func (End) kind() string       { return "end" }
 
 // UpstreamOf returns the upstream of a host, or -1.

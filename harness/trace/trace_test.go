@@ -150,6 +150,7 @@ func traces() *rapid.Generator[*Trace] {
 			tr.Add(Load{At: at(), Client: c, Cluster: "c", Percent: []int32{100, 0}, Panic: []bool{false, true}})
 			tr.Add(Endpoints{At: at(), Rows: []Row{{Client: c, Host: n(-1, hosts-1), Upstream: n(-1, upstreams-1), Status: "HEALTHY", OutlierCheck: "OK"}}})
 			tr.Add(Note{At: at(), Text: text.Draw(t, "note")})
+			tr.Add(Refusal{By: text.Draw(t, "by"), Reason: text.Draw(t, "reason")})
 		}
 		tr.Ended = rapid.Bool().Draw(t, "ended")
 		return tr
