@@ -94,6 +94,7 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 	p.judge(d, c, s)
 	if err := o.Folder.end(&p); err != nil && p.Err == nil {
 		p.Err = err
+		p.Verdict, p.Reason = result.Error, err.Error()
 	}
 	return p
 }

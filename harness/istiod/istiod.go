@@ -89,7 +89,8 @@ func (o *Options) environment() []string {
 }
 
 // Start starts istiod and waits until it is ready. An istiod that dies or hangs
-// is an error of one sentence with the end of its log.
+// is an error of one sentence with the end of its log; one that refuses its first
+// configuration, which it does by dying, is a *RefusedError.
 func Start(ctx context.Context, o Options) (*Istiod, error) {
 	if o.Host == "" {
 		o.Host = defaultHost
@@ -139,6 +140,9 @@ func start(ctx context.Context, o Options) (_ *Istiod, err error) {
 		return i.get(ctx, "/ready", io.Discard) == nil, nil
 	})
 	if err != nil {
+		if reason := firstRefusal(i.process.logFrom(0)); reason != "" {
+			return nil, &RefusedError{reason}
+		}
 		return nil, err
 	}
 	return i, nil
@@ -221,6 +225,11 @@ func (i *Istiod) LogPath() string { return filepath.Join(i.opts.Dir, logFile) }
 // Done is closed when istiod has exited.
 func (i *Istiod) Done() <-chan struct{} { return i.process.done }
 
+// Death says how istiod died before something had come about, in one sentence.
+func (i *Istiod) Death(before string) error {
+	return fmt.Errorf("istiod died before %s (%s); the end of its log: %s", before, i.process.exit(), i.process.tail())
+}
+
 // Stop kills istiod and waits until it and the stub have gone. It may be called twice.
 func (i *Istiod) Stop() {
 	if i.process != nil {
@@ -254,6 +263,16 @@ func (i *Istiod) SetConfig(ctx context.Context, documents []schedule.Document) e
 		}
 		return i.has(ctx, marker), nil
 	})
+}
+
+const refusedFirst = "error initializing config controller: "
+
+// firstRefusal finds in the log of an istiod that died why it did not start with
+// its configuration; "" when it died of something else.
+func firstRefusal(log string) string {
+	_, rest, _ := strings.Cut(log, refusedFirst)
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(line)
 }
 
 const refused = "unable to reload file configuration "
@@ -420,7 +439,7 @@ func (i *Istiod) await(ctx context.Context, what string, ok func(context.Context
 		}
 		select {
 		case <-i.process.done:
-			return fmt.Errorf("istiod died before it %s (%s); the end of its log: %s", what, i.process.exit(), i.process.tail())
+			return i.Death("it " + what)
 		case <-limit.Done():
 			if ctx.Err() != nil {
 				return fmt.Errorf("waiting for istiod: %w", context.Cause(ctx))

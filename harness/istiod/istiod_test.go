@@ -182,6 +182,18 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+func TestFirstRefusal(t *testing.T) {
+	for log, want := range map[string]string{
+		"":                                      "",
+		"info\tstarting\nerror\tno such mesh\n": "",
+		"Error: failed to create discovery service: error initializing config controller: configuration is invalid: port 0\n2026\terror\tfailed": "configuration is invalid: port 0",
+	} {
+		if got := firstRefusal(log); got != want {
+			t.Errorf("%q: got %q, want %q", log, got, want)
+		}
+	}
+}
+
 func TestComplete(t *testing.T) {
 	for _, c := range []struct{ yaml, want string }{
 		{"kind: A\nmetadata: {name: x}\n", "kind: A\nmetadata: {name: n, namespace: ns}\n"},
@@ -235,7 +247,7 @@ func TestIstiod(t *testing.T) {
 	}
 }
 
-// istiod refuses to start with an invalid object; the error has its words.
+// istiod does not start with an invalid object: a refusal, in its words.
 func TestIstiodStartsWithInvalidObject(t *testing.T) {
 	bad := entry(t, "c.example")
 	bad.YAML = strings.Replace(bad.YAML, "number: 80", "number: 0", 1)
@@ -244,7 +256,8 @@ func TestIstiodStartsWithInvalidObject(t *testing.T) {
 		i.Stop()
 		t.Fatal("it started")
 	}
-	if !strings.Contains(err.Error(), "istiod died") || !strings.Contains(err.Error(), "port number 0") {
-		t.Errorf("got %v", err)
+	var refused *RefusedError
+	if want := "configuration is invalid: port number 0 must be in the range 1..65535"; !errors.As(err, &refused) || refused.Reason != want {
+		t.Errorf("got %v, want the refusal %q", err, want)
 	}
 }

@@ -243,4 +243,7 @@ func (b *builtin) writeRoutes(x *proxy, client, config int) error {
 	return envoyconfig.WriteRDS(x.xds(), strconv.Itoa(b.version), r)
 }
 
+// broke is never: nothing runs.
+func (*builtin) broke(context.Context) error { return nil }
+
 func (*builtin) stop() {}

@@ -118,7 +118,7 @@ func (c *fromIstiod) start(ctx context.Context) error {
 		MeshConfig: mesh,
 	})
 	if err != nil {
-		return err
+		return rejected(err)
 	}
 	// Not with its start: of what it finds then it has been seen to lose endpoints.
 	if err := c.configure(ctx, 0); err != nil {
@@ -172,6 +172,17 @@ func (c *fromIstiod) configure(ctx context.Context, config int) error {
 	return rejected(c.pod.SetConfig(ctx, append(slices.Clone(c.p.s.Documents[config]), own)))
 }
 
+// broke waits for istiod's death. The proxies would keep what they have, but
+// nobody could say what they would have got.
+func (c *fromIstiod) broke(ctx context.Context) error {
+	select {
+	case <-c.pod.Done():
+		return c.pod.Death("the drill was over")
+	case <-ctx.Done():
+		return nil
+	}
+}
+
 func (c *fromIstiod) stop() {
 	if c.pod != nil {
 		c.pod.Stop()
@@ -188,7 +199,7 @@ func (x *proxy) pushed(ctx context.Context, before, refused int64) error {
 	err := x.await(ctx, "was quiet", func() (bool, error) {
 		now, no, warming, err := x.updates()
 		if err != nil {
-			return false, fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
+			return false, x.silent(err)
 		}
 		if no > refused {
 			return false, &backend.RejectedError{By: "Envoy", Reason: x.reason()}

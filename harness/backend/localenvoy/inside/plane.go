@@ -19,6 +19,8 @@ type controlPlane interface {
 	target(client int) string
 	accessLog(client int) string
 	upstreamLog(client int) string // "": there is none
+	// broke waits until the drill is over, or says what ended that the drill needs.
+	broke(context.Context) error
 	stop()
 }
 

@@ -38,6 +38,9 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) error {
 	if err != nil {
 		return err
 	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	p.fail = fail
 	_, err = live.Play(ctx, j.Schedule, p, p.held)
 	return err
 }
@@ -75,7 +78,8 @@ type player struct {
 	plane        controlPlane
 	proxies      []*proxy // by client; of a packed play all the same
 
-	begun        chan struct{} // closed when the proxies have what they have at 0 s
+	fail         context.CancelCauseFunc // ends the play, which cannot go on
+	begun        chan struct{}           // closed when the proxies have what they have at 0 s
 	watching     sync.WaitGroup
 	stopWatching context.CancelFunc
 

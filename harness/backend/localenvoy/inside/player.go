@@ -64,7 +64,15 @@ func (p *player) Begin(origin time.Time) {
 		p.mu.Lock()
 		p.refused = err
 		p.mu.Unlock()
+		if err != nil && ctx.Err() == nil {
+			p.fail(err)
+		}
 		close(p.begun)
+	})
+	p.watching.Go(func() {
+		if err := p.plane.broke(ctx); err != nil {
+			p.fail(err)
+		}
 	})
 	for _, x := range p.distinct() {
 		// Not before: what the proxies have from istiod should be as young as can be.
@@ -74,6 +82,13 @@ func (p *player) Begin(origin time.Time) {
 			}
 		})
 		p.watching.Go(func() { x.watch(ctx, pollCounters, !p.o.Packed) })
+		p.watching.Go(func() {
+			select {
+			case <-x.exited:
+				p.fail(x.death("the drill was over"))
+			case <-ctx.Done():
+			}
+		})
 	}
 }
 
@@ -88,6 +103,9 @@ func (p *player) Do(client int) probe.Do {
 		case <-p.begun:
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		}
+		if err := p.began(ctx); err != nil {
+			return nil, err
 		}
 		return x.net.Dial(ctx, network, to)
 	})
@@ -113,7 +131,7 @@ func (p *player) Step(ctx context.Context, step int) error {
 	for _, x := range p.distinct() {
 		taken, refused, _, err := x.updates()
 		if err != nil {
-			return fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
+			return x.silent(err)
 		}
 		pushes = append(pushes, push{x, taken, refused})
 	}
@@ -150,7 +168,7 @@ func (p *player) Observe(ctx context.Context) ([]trace.Row, error) {
 	for _, x := range p.distinct() {
 		b, err := x.get("/clusters?format=json")
 		if err != nil {
-			return nil, fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
+			return nil, x.silent(err)
 		}
 		more, err := p.rows(x, b)
 		if err != nil {
@@ -204,7 +222,7 @@ func (p *player) evidence(x *proxy, config int) error {
 	}
 	dump, err := x.get("/config_dump?include_eds")
 	if err != nil {
-		return fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
+		return x.silent(err)
 	}
 	p.sink.Evidence(backend.PredictedFile(x.name, config), predicted)
 	p.sink.Evidence(backend.DumpFile(x.name, config), dump)

@@ -29,6 +29,8 @@ const (
 	// readyWithin bounds how long an Envoy may take until it takes requests.
 	readyWithin = 30 * time.Second
 	pollEvery   = 5 * time.Millisecond
+	// lookTwice is how long after its last word an Envoy is known to be dead.
+	lookTwice = 200 * time.Millisecond
 )
 
 // proxy is one Envoy.
@@ -123,7 +125,7 @@ func (x *proxy) await(ctx context.Context, what string, done func() (bool, error
 		}
 		select {
 		case <-x.exited:
-			return fmt.Errorf("the Envoy of %s died before it %s (%v); the end of its log: %s", x.name, what, x.err, x.tail())
+			return x.death("it " + what)
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return ctx.Err()
@@ -131,6 +133,21 @@ func (x *proxy) await(ctx context.Context, what string, done func() (bool, error
 			return fmt.Errorf("%v passed before the Envoy of %s %s; the end of its log: %s", readyWithin, x.name, what, x.tail())
 		case <-t.C:
 		}
+	}
+}
+
+// death says how Envoy died before something had come about, in one sentence.
+func (x *proxy) death(before string) error {
+	return fmt.Errorf("the Envoy of %s died before %s (%v); the end of its log: %s", x.name, before, x.err, x.tail())
+}
+
+// silent is the error of an admin interface that did not answer; of an Envoy that is dead, its death.
+func (x *proxy) silent(err error) error {
+	select {
+	case <-x.exited:
+		return x.death("the drill was over")
+	case <-time.After(lookTwice):
+		return fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
 	}
 }
 
