@@ -35,6 +35,12 @@ type Options struct {
 	Virtual bool
 	// Slack is how late things may be; 0 means 120 ms, or none if Virtual.
 	Slack time.Duration
+	// Outside: the backend sees its proxies from outside. They do not tell it how long
+	// an ejection is to last, nor when each ejection was refused.
+	Outside bool
+	// Profile is the one that the backend plays; "" is 1.31. A case about another is
+	// skipped where the backend lacks that.
+	Profile string
 }
 
 const (
@@ -52,15 +58,15 @@ func Run(t *testing.T, open func() backend.Backend, o Options) {
 		o.Slack = usualSlack
 	}
 	// These look at the whole process, so that they come first and alone.
-	t.Run("a context that is done", func(t *testing.T) { testDone(t, open()) })
+	t.Run("a context that is done", func(t *testing.T) { testDone(t, open(), o) })
 	if !o.Virtual {
-		t.Run("interrupted", func(t *testing.T) { testInterrupted(t, open()) })
+		t.Run("interrupted", func(t *testing.T) { testInterrupted(t, open(), o) })
 	}
 	all := make([]*played, len(cases))
 	var playing sync.WaitGroup
 	turns := make(chan struct{}, sideBySide)
 	for i, c := range cases {
-		s := recipe(t, c.options)
+		s := recipe(t, c.options.with(o))
 		playing.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
@@ -82,6 +88,7 @@ type played struct {
 	*testing.T
 	s       *schedule.Schedule
 	slack   trace.Sec
+	outside bool
 	missing []backend.Missing
 	err     error
 	tr      *trace.Trace
@@ -93,7 +100,7 @@ type played struct {
 
 // play plays a schedule, again if the machine did not let it.
 func play(ctx context.Context, b backend.Backend, s *schedule.Schedule, o Options) *played {
-	p := &played{s: s, slack: trace.Sec(o.Slack), missing: b.Missing(s)}
+	p := &played{s: s, slack: trace.Sec(o.Slack), outside: o.Outside, missing: b.Missing(s)}
 	if len(p.missing) > 0 {
 		return p
 	}
@@ -171,11 +178,11 @@ func (p *played) judge(c testCase) {
 }
 
 // testDone: a play that must not begin.
-func testDone(t *testing.T, b backend.Backend) {
+func testDone(t *testing.T, b backend.Backend, o Options) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var sink backend.Collector
-	if err := b.Play(ctx, recipe(t, cases[0].options), &sink); err != context.Canceled { //nolint:errorlint // the very error
+	if err := b.Play(ctx, recipe(t, cases[0].options.with(o)), &sink); err != context.Canceled { //nolint:errorlint // the very error
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 	if sink.Trace.Ended || len(sink.Trace.Requests) > 0 {

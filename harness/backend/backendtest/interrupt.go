@@ -18,15 +18,16 @@ const promptly = 5 * time.Second
 
 // testInterrupted: when the context ends, so does the play, with the context's
 // error; nothing is left, and the trace says that it is not whole.
-func testInterrupted(t *testing.T, b backend.Backend) {
+func testInterrupted(t *testing.T, b backend.Backend, o Options) {
 	before := goleak.IgnoreCurrent()
-	s := recipe(t, options{
+	own := options{
 		duration: time.Minute, every: 20 * time.Millisecond, interval: time.Second, base: time.Second, keepAlive: true,
 		steps: []schedule.Step{
 			{At: at(50 * time.Millisecond), Kind: schedule.KindFault, Name: "east hangs", Fault: &schedule.Fault{Name: "stuck", Behaviour: schedule.Hang, Hang: "headers", Percentage: 100}},
 			{At: at(150 * time.Millisecond), Kind: schedule.KindFault, Name: "west refuses", Fault: &schedule.Fault{Name: "down", Upstream: west, Behaviour: schedule.Refuse, Percentage: 100}},
 		},
-	})
+	}
+	s := recipe(t, own.with(o))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var at time.Time

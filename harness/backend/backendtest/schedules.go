@@ -40,6 +40,14 @@ type options struct {
 	configs   []uint32 // port of east after each configuration step; the first is at 0 s
 }
 
+// with is the case as the backend plays it.
+func (o options) with(b Options) options {
+	if o.profile == "" {
+		o.profile = b.Profile
+	}
+	return o
+}
+
 // recipe is the external-failover recipe, smaller and faster: a client in
 // us-east1, an endpoint there and one in us-west.
 func recipe(t testing.TB, o options) *schedule.Schedule {
