@@ -20,6 +20,7 @@ import (
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/scenario"
 	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
 )
 
 // stored plays a drill on the model and keeps it.
@@ -338,5 +339,21 @@ func TestRefusedByTheProxy(t *testing.T) {
 				t.Errorf("before - after +\n%s", d)
 			}
 		})
+	}
+}
+
+// doubtful is a backend on which two ways of looking at the endpoints differ.
+type doubtful struct{ model.Backend }
+
+func (b doubtful) Play(ctx context.Context, s *schedule.Schedule, sink backend.Sink) error {
+	sink.Event(trace.Note{Text: trace.TwoViews + "one says FAILED"})
+	return b.Backend.Play(ctx, s, sink)
+}
+
+func TestTwoViewsOfTheEndpoints(t *testing.T) {
+	d := drills(t, harness.Options{}, invalidPort)[0]
+	p := harness.Run(t.Context(), d, doubtful{}, harness.RunOptions{})
+	if p.Verdict != result.Inconclusive || !strings.Contains(p.Reason, "one says FAILED") {
+		t.Errorf("got %s, %q", p.Verdict, p.Reason)
 	}
 }

@@ -165,6 +165,8 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 		p.Verdict, p.Reason = result.Error, "a proxy had another configuration than was predicted"
 	case p.Divergence != nil:
 		p.Verdict, p.Reason = result.Error, "the run did something that the model does not permit"
+	case doubted(t) != "":
+		p.Verdict, p.Reason = result.Inconclusive, doubted(t)
 	case decides(p.NotModelled):
 		p.Verdict, p.Reason = result.Inconclusive, "the configuration has a field that may decide the outcome and is not modelled"
 	case p.Verdict == result.Fail && tooLate(s, t) != "":
@@ -265,6 +267,16 @@ func FastestScale(d *schedule.Drill, scales ...float64) float64 {
 		}
 	}
 	return best
+}
+
+// doubted is why the endpoint tables of the run cannot be believed; "" if they can.
+func doubted(t *trace.Trace) string {
+	for _, n := range t.Notes {
+		if strings.HasPrefix(n.Text, trace.TwoViews) {
+			return n.Text
+		}
+	}
+	return ""
 }
 
 // unwitnessed is the first step that nobody saw take effect.

@@ -290,6 +290,10 @@ type Refusal struct {
 	Reason string `json:"reason"` // in its own words
 }
 
+// TwoViews begins the text of a note that two ways of looking at the same endpoints
+// differ: then neither can be believed.
+const TwoViews = "the endpoint table is in doubt: "
+
 // Trace is a run in memory: its events by kind, each in order of time. A trace
 // that the engine has made keeps most requests packed: AllRequests and
 // AllAttempts read all of them, Unpack moves them to Requests and Attempts.

@@ -52,6 +52,8 @@ type Options struct {
 	ControlPlane ControlPlane `json:"controlPlane"`
 	Envoy        Program      `json:"envoy"`
 	Istiod       Program      `json:"istiod"` // for ControlPlane Istiod
+	// Istioctl reads the endpoints of the proxies, too, at every table; its zero value: nobody does.
+	Istioctl Program `json:"istioctl,omitzero"`
 	// Packed puts all clients on one Envoy, each with a port of its own: for many
 	// small drills at once. Their clusters must have different names. Built in only.
 	Packed bool `json:"packed,omitempty"`

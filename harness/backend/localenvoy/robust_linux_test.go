@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/binaries"
 	"github.com/faildrill/faildrill/harness/result"
 )
 
@@ -376,5 +377,36 @@ func TestNamesWithoutUpstreams(t *testing.T) {
 	s := m.start(m.run("builtin")).wait()
 	if s.code != 2 || !strings.Contains(s.stderr, `the endpoint address "nobody.example" (drill.yaml:29:6) is served by no upstream`) {
 		t.Errorf("exit %d, %s", s.code, s.stderr)
+	}
+}
+
+// istioctl reads the proxies too wherever the endpoints are looked at, and agrees.
+func TestSecondView(t *testing.T) {
+	t.Parallel()
+	ctl, err := binaries.Istioctl()
+	if err != nil {
+		t.Skip(err)
+	}
+	m := newMachine(t)
+	m.setenv("FAILDRILL_ISTIOCTL", ctl.Path)
+	m.drill("2200ms")
+	r := m.start(m.run("builtin"))
+	s := r.wait()
+	r.gone()
+	if s.code != 0 {
+		t.Errorf("exit %d, %s %s %s", s.code, s.run.Verdict, s.run.Reason, s.stderr)
+	}
+	text, err := os.ReadFile(filepath.Join(m.dir, "runs/small/evidence/sleep-istioctl-endpoints-2.2s.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var checks []string
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); strings.HasPrefix(f[0], "198.") {
+			checks = append(checks, f[2])
+		}
+	}
+	if strings.Join(checks, " ") != "FAILED OK" {
+		t.Errorf("the outlier checks are %v, want east FAILED and west OK:\n%s", checks, text)
 	}
 }

@@ -68,6 +68,10 @@ func (f *runFlags) casts() ([]localenvoy.Cast, error) {
 		}
 		c.Istiod = localenvoy.Program{Path: b.Path, Version: b.Version}
 	}
+	// Without istioctl there is one table of the endpoints instead of two.
+	if b, err := binaries.Istioctl(); err == nil {
+		c.Istioctl = localenvoy.Program{Path: b.Path, Version: b.Version}
+	}
 	if f.envoy == "" {
 		c.Envoys = localenvoy.Installed()
 		if len(c.Envoys) == 0 {

@@ -87,7 +87,8 @@ type player struct {
 	origin  time.Time
 	refused error // why the proxies have nothing at 0 s
 	pushes  map[int][]push
-	closing []func() // connections of the load
+	closing []func()   // connections of the load
+	answers [][]answer // by endpoint table
 }
 
 func newPlayer(j *localenvoy.Job, box *machine.Machine, sink backend.Sink) (*player, error) {

@@ -165,6 +165,7 @@ func (p *player) Observe(ctx context.Context) ([]trace.Row, error) {
 		return nil, err
 	}
 	var rows []trace.Row
+	var answers []answer
 	for _, x := range p.distinct() {
 		b, err := x.get("/clusters?format=json")
 		if err != nil {
@@ -175,7 +176,11 @@ func (p *player) Observe(ctx context.Context) ([]trace.Row, error) {
 			return nil, err
 		}
 		rows = append(rows, more...)
+		answers = append(answers, answer{x, b})
 	}
+	p.mu.Lock()
+	p.answers = append(p.answers, answers)
+	p.mu.Unlock()
 	return rows, nil
 }
 
@@ -183,7 +188,7 @@ func (p *player) Observe(ctx context.Context) ([]trace.Row, error) {
 const flush = 100 * time.Millisecond
 
 // Stop ends everything, and tells what the proxies wrote down.
-func (p *player) Stop(context.Context) error {
+func (p *player) Stop(ctx context.Context) error {
 	if p.stopWatching != nil {
 		time.Sleep(flush) // what is on its way to a log is the drill's, too
 		p.stopWatching()
@@ -207,6 +212,7 @@ func (p *player) Stop(context.Context) error {
 	if p.o.ControlPlane == localenvoy.Istiod {
 		p.keep("istiod.log", p.path("istiod", "istiod.log"))
 	}
+	p.secondView(ctx)
 	return errors.Join(p.tell(), p.net.stop())
 }
 
