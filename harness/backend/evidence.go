@@ -3,6 +3,8 @@ package backend
 import (
 	"fmt"
 	"strings"
+
+	"github.com/faildrill/faildrill/harness/trace"
 )
 
 // ClientFile is the name of a file of evidence about a client.
@@ -20,4 +22,9 @@ func PredictedFile(client string, config int) string {
 // DumpFile is the other half.
 func DumpFile(client string, config int) string {
 	return ClientFile(client, fmt.Sprintf("config_dump-%d.json", config))
+}
+
+// IstioctlFile is the file with what istioctl said of a client's endpoints at an instant.
+func IstioctlFile(client string, at trace.Sec) string {
+	return ClientFile(client, fmt.Sprintf("istioctl-endpoints-%v.txt", at.D()))
 }

@@ -3,10 +3,11 @@
 //
 //	err := child.Run(ctx, cmd, job, sink)             // in the parent, per play
 //
-//	os.Exit(child.Serve(func(ctx context.Context, job []byte, sink backend.Sink) error { ... }))    // in the child
+//	os.Exit(child.Serve(func(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error) { ... }))    // in the child
 //
 // The child reads from file 3, a line at a time: the job, then "cancel" to be
-// interrupted. When that file ends, the parent is gone, and the child ends at once. It
+// interrupted. When that file ends, the parent is gone, and the child ends at once;
+// unless the play has ended, something is to go on after it, and the parent said "keep". It
 // writes to file 4 what it sees: a JSON object a line. Its standard error goes to
 // the error that says why it died.
 package child
@@ -28,6 +29,7 @@ const (
 
 const (
 	wordCancel = "cancel"
+	wordKeep   = "keep"
 	// longestLine bounds a message: evidence is a config dump at most.
 	longestLine = 64 << 20
 )
@@ -50,6 +52,7 @@ type outcome struct {
 	Error    string                 `json:"error,omitempty"`
 	Canceled bool                   `json:"canceled,omitempty"`
 	Rejected *backend.RejectedError `json:"rejected,omitempty"`
+	Rests    bool                   `json:"rests,omitempty"` // the child waits to be kept
 }
 
 // err is the error that the play returned in the child.

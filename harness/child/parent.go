@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -26,6 +27,17 @@ var ErrStart = errors.New("cannot be started")
 // Run runs the command with a job, hands the sink what it sees, and waits until it
 // has ended. The error is the play's own, or says how the program died.
 func Run(ctx context.Context, cmd *exec.Cmd, job any, sink backend.Sink) error {
+	return run(ctx, cmd, job, sink, nil)
+}
+
+// RunAndKeep is Run of a child that may go on after its play: before it does, put is
+// told its process. The child is then on its own; the command must not
+// tie it to this process.
+func RunAndKeep(ctx context.Context, cmd *exec.Cmd, job any, sink backend.Sink, put func(pid int) error) error {
+	return run(ctx, cmd, job, sink, put)
+}
+
+func run(ctx context.Context, cmd *exec.Cmd, job any, sink backend.Sink, put func(pid int) error) error {
 	line, err := json.Marshal(job)
 	if err != nil {
 		return err
@@ -39,8 +51,11 @@ func Run(ctx context.Context, cmd *exec.Cmd, job any, sink backend.Sink) error {
 		return errors.Join(err, jobR.Close(), jobW.Close())
 	}
 	cmd.ExtraFiles = []*os.File{jobR, eventsW}
-	var tail tail
-	cmd.Stdout, cmd.Stderr = &tail, &tail
+	said, err := newTail(cmd, put != nil)
+	if err != nil {
+		return errors.Join(err, jobR.Close(), jobW.Close(), eventsR.Close(), eventsW.Close())
+	}
+	defer said.close()
 	ended, err := start(cmd)
 	jobR.Close()
 	eventsW.Close()
@@ -52,13 +67,23 @@ func Run(ctx context.Context, cmd *exec.Cmd, job any, sink backend.Sink) error {
 
 	over := make(chan struct{})
 	var talking sync.WaitGroup
-	defer talking.Wait()
-	defer close(over)
+	silent := sync.OnceFunc(func() {
+		close(over)
+		talking.Wait()
+	})
+	defer silent()
 	talking.Go(func() { talk(ctx, jobW, line, over, cmd) })
 
 	result, readErr := listen(eventsR, sink)
 	if readErr != nil {
 		_ = cmd.Process.Kill() // it may wait for somebody to read; that it has ended is no error
+	}
+	if put != nil && readErr == nil && result != nil && result.Rests {
+		silent()
+		if ctx.Err() == nil {
+			return keep(put, jobW, cmd, ended)
+		}
+		_ = jobW.Close() // that ends it; it has been the last word
 	}
 	waitErr := <-ended
 	switch {
@@ -69,7 +94,20 @@ func Run(ctx context.Context, cmd *exec.Cmd, job any, sink backend.Sink) error {
 	case result != nil:
 		return result.err()
 	}
-	return fmt.Errorf("%s died: %v%s", cmd.Path, waitErr, tail.said())
+	return fmt.Errorf("%s died: %v%s", cmd.Path, waitErr, said.text())
+}
+
+// keep lets the child go on by itself.
+func keep(put func(pid int) error, jobW *os.File, cmd *exec.Cmd, ended <-chan error) error {
+	err := put(cmd.Process.Pid)
+	if err == nil {
+		_, err = jobW.WriteString(wordKeep + "\n")
+	}
+	if err != nil {
+		_ = cmd.Process.Kill() // that it has ended meanwhile is no error
+		<-ended
+	}
+	return err
 }
 
 // start starts the command on a thread that stays until the command has ended:
@@ -129,15 +167,48 @@ func listen(r *os.File, sink backend.Sink) (*outcome, error) {
 	return last, s.Err()
 }
 
-// tail keeps the end of what a program wrote.
-type tail struct {
+// tail is the end of what a program writes to its standard output and error.
+type tail interface {
+	text() string // as the end of a sentence
+	close()
+}
+
+// tailLength is in bytes.
+const tailLength = 2000
+
+// newTail listens to a command. A child that may outlive this process writes to a
+// file without a name instead: nobody would be there to read.
+func newTail(cmd *exec.Cmd, outlives bool) (tail, error) {
+	if !outlives {
+		t := &memory{}
+		cmd.Stdout, cmd.Stderr = t, t
+		return t, nil
+	}
+	f, err := os.CreateTemp("", "faildrill-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	cmd.Stdout, cmd.Stderr = f, f
+	return file{f}, nil
+}
+
+func sentence(b []byte) string {
+	if text := strings.TrimSpace(string(bytes.ToValidUTF8(b, nil))); text != "" {
+		return "; it said: " + text
+	}
+	return ""
+}
+
+// memory keeps what was written last.
+type memory struct {
 	mu sync.Mutex
 	b  []byte
 }
 
-const tailLength = 2000
-
-func (t *tail) Write(b []byte) (int, error) {
+func (t *memory) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.b = append(t.b, b...)
@@ -147,12 +218,25 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// said is the end of what it wrote, as the end of a sentence.
-func (t *tail) said() string {
+func (t *memory) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if text := strings.TrimSpace(string(bytes.ToValidUTF8(t.b, nil))); text != "" {
-		return "; it said: " + text
-	}
-	return ""
+	return sentence(t.b)
 }
+
+func (*memory) close() {}
+
+// file is what was written to a file.
+type file struct{ *os.File }
+
+func (t file) text() string {
+	i, err := t.Stat()
+	if err != nil {
+		return ""
+	}
+	from := max(0, i.Size()-tailLength)
+	b, _ := io.ReadAll(io.NewSectionReader(t, from, tailLength)) // a part is better than nothing
+	return sentence(b)
+}
+
+func (t file) close() { _ = t.Close() } // it is gone with that

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -16,9 +17,16 @@ import (
 // exitOrphan is the exit code of a child whose parent is gone.
 const exitOrphan = 137
 
+// Rest is what goes on after a play when the parent keeps the child; it returns at
+// the end of that.
+type Rest func() error
+
 // Serve is the child's whole life: it reads the job, plays, and returns the exit
 // code. The context is done when the parent says so.
-func Serve(play func(ctx context.Context, job []byte, sink backend.Sink) error) int {
+func Serve(play func(ctx context.Context, job []byte, sink backend.Sink) (Rest, error)) int {
+	// What the child starts must not hold them open.
+	syscall.CloseOnExec(jobFile)
+	syscall.CloseOnExec(eventsFile)
 	in, out := os.NewFile(jobFile, "job"), os.NewFile(eventsFile, "events")
 	s := bufio.NewScanner(in)
 	s.Buffer(make([]byte, 0, 1<<16), longestLine)
@@ -29,19 +37,38 @@ func Serve(play func(ctx context.Context, job []byte, sink backend.Sink) error) 
 	job := append([]byte(nil), s.Bytes()...)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	kept := make(chan struct{})
 	go func() {
 		for s.Scan() {
-			if s.Text() == wordCancel {
+			switch s.Text() {
+			case wordCancel:
 				cancel()
+			case wordKeep:
+				close(kept)
+				return // the parent may go
 			}
 		}
 		os.Exit(exitOrphan)
 	}()
 	w := &sink{out: out}
-	err := play(ctx, job, w)
-	w.send(message{Result: resultOf(err)})
+	rest, err := play(ctx, job, w)
+	result := resultOf(err)
+	result.Rests = rest != nil
+	w.send(message{Result: result})
 	if w.failed() != nil {
 		fmt.Fprintln(os.Stderr, w.failed())
+		return 1
+	}
+	if rest == nil {
+		return 0
+	}
+	if err := out.Close(); err != nil { // it was the last message
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	<-kept
+	if err := rest(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0

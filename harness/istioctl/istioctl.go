@@ -78,11 +78,20 @@ func Parse(text string) ([]Row, error) {
 	return rows, nil
 }
 
+// bare is an address as istioctl writes it: IPv6 without brackets.
+func bare(address string) string {
+	return strings.NewReplacer("[", "", "]", "").Replace(address)
+}
+
+// Of reports whether the line is about the same endpoint as a row of the drill's table.
+func (r Row) Of(own *trace.Row) bool {
+	return r.Cluster == own.Cluster && bare(r.Endpoint) == bare(own.Address)
+}
+
 // Differences are the endpoints of the drill's clusters whose columns differ, one
 // sentence each, in the order of the rows.
 func Differences(rows []trace.Row, table []Row) []string {
-	type key struct{ cluster, endpoint string } // istioctl writes IPv6 without brackets
-	bare := strings.NewReplacer("[", "", "]", "").Replace
+	type key struct{ cluster, endpoint string }
 	theirs := map[key]Row{}
 	for _, r := range table {
 		theirs[key{r.Cluster, bare(r.Endpoint)}] = r

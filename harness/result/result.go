@@ -16,6 +16,8 @@ const (
 	PlanSchema = "faildrill.dev/plan/v1"
 	RunSchema  = "faildrill.dev/run/v1"
 	LintSchema = "faildrill.dev/lint/v1"
+	// EndpointsSchema is what endpoints prints.
+	EndpointsSchema = "faildrill.dev/endpoints/v1"
 )
 
 // Document is a list of results with its schema.
@@ -233,6 +235,30 @@ type Row struct {
 	OutlierCheck string `json:"outlierCheck"`
 	Ejections    int32  `json:"ejections"`
 	Cluster      string `json:"cluster"`
+}
+
+// Table is the endpoints of a run: of a kept one as they are now, of a stored one as they
+// were when its drill last looked.
+type Table struct {
+	Run         string     `json:"run"` // a kept run's name, or the folder of a stored one
+	Scenario    string     `json:"scenario"`
+	Kept        bool       `json:"kept"`
+	At          float64    `json:"at"` // since the drill's 0 s
+	Rows        []TableRow `json:"rows"`
+	Differences []string   `json:"differences"` // where istioctl and the rows disagree
+}
+
+// TableRow is a row beside what istioctl says of it.
+type TableRow struct {
+	Row
+	Share    float64   `json:"share"`    // 0..1, of the client's last requests that an upstream answered
+	Istioctl *Istioctl `json:"istioctl"` // null: it was not asked, or does not list it
+}
+
+// Istioctl is the columns of `istioctl proxy-config endpoints`.
+type Istioctl struct {
+	Status       string `json:"status"`
+	OutlierCheck string `json:"outlierCheck"`
 }
 
 // Cause is why a drill went as it did.

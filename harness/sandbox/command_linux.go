@@ -31,6 +31,12 @@ func Command(path string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// Detach lets a command outlive who starts it: neither its end nor that of its terminal ends the command.
+func Detach(cmd *exec.Cmd) {
+	cmd.SysProcAttr.Pdeathsig = 0
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Setsid = false, true
+}
+
 // Explain turns the error of starting such a command, or of Enter, into one that
 // says what the system forbids and what allows it.
 func Explain(err error) error {

@@ -16,5 +16,8 @@ func Check() error {
 // Command is of no use here.
 func Command(path string, args ...string) *exec.Cmd { return exec.Command(path, args...) }
 
+// Detach does nothing: nothing is started here.
+func Detach(*exec.Cmd) {}
+
 // Explain is the error as it is.
 func Explain(err error) error { return err }

@@ -16,6 +16,7 @@
 package backendtest
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -38,6 +39,8 @@ type Options struct {
 	// Outside: the backend sees its proxies from outside. They do not tell it how long
 	// an ejection is to last, nor when each ejection was refused.
 	Outside bool
+	// SideBySide is how many schedules are played at once; 0 means 8.
+	SideBySide int
 	// Profile is the one that the backend plays; "" is 1.31. A case about another is
 	// skipped where the backend lacks that.
 	Profile string
@@ -47,8 +50,8 @@ const (
 	usualSlack = 120 * time.Millisecond
 	// plays is how often a schedule is played while the machine is too late.
 	plays = 6
-	// sideBySide is how many schedules are played at once.
-	sideBySide = 8
+	// usualSideBySide is how many schedules are played at once.
+	usualSideBySide = 8
 )
 
 // Run tests a backend; open is called for each play. All schedules are played
@@ -64,7 +67,7 @@ func Run(t *testing.T, open func() backend.Backend, o Options) {
 	}
 	all := make([]*played, len(cases))
 	var playing sync.WaitGroup
-	turns := make(chan struct{}, sideBySide)
+	turns := make(chan struct{}, cmp.Or(o.SideBySide, usualSideBySide))
 	for i, c := range cases {
 		s := recipe(t, c.options.with(o))
 		playing.Go(func() {

@@ -20,10 +20,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/kept"
 	"github.com/faildrill/faildrill/harness/sandbox"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/xds"
@@ -57,6 +59,15 @@ type Options struct {
 	// Packed puts all clients on one Envoy, each with a port of its own: for many
 	// small drills at once. Their clusters must have different names. Built in only.
 	Packed bool `json:"packed,omitempty"`
+	// Keep lets the proxies stay after the drill; nil: they end with it.
+	Keep *Keep `json:"keep,omitempty"`
+}
+
+// Keep says how a run is kept.
+type Keep struct {
+	Registry kept.Registry `json:"registry"`
+	ID       string        `json:"id"`
+	For      time.Duration `json:"for"` // at most, from the end of the drill
 }
 
 // Job is what the program inside is told.
@@ -69,6 +80,8 @@ type Job struct {
 type Backend struct {
 	options Options
 	program string // faildrill-live
+	folder  string // of the run, when it is kept
+	keep    *kept.Registry
 }
 
 var _ backend.Backend = Backend{}
@@ -115,12 +128,43 @@ func (b Backend) Flags() string {
 	return fmt.Sprintf("--control-plane %s --envoy %s", b.options.ControlPlane, b.options.Envoy.Version)
 }
 
+// Keeping is the backend whose proxies stay after a drill, in the registry: at their
+// last state, until they are ended or their time is up (kept.For). The folder is that of the run.
+func (b Backend) Keeping(r kept.Registry, folder string) Backend {
+	b.keep, b.folder = &r, folder
+	return b
+}
+
+// playAndKeep is Play of a backend that keeps the run.
+func (b Backend) playAndKeep(ctx context.Context, s *schedule.Schedule, sink backend.Sink) error {
+	id, err := b.keep.NewID(s.Name)
+	if err != nil {
+		return err
+	}
+	o := b.options
+	o.Keep = &Keep{Registry: *b.keep, ID: id, For: kept.For}
+	cmd := sandbox.Command(b.program)
+	sandbox.Detach(cmd)
+	return child.RunAndKeep(ctx, cmd, Job{Schedule: s, Options: o}, sink, func(pid int) error {
+		now := time.Now()
+		return b.keep.Add(kept.Entry{
+			ID: id, PID: pid, Folder: b.folder, Scenario: s.Name, Envoy: o.Envoy.Version, Istiod: o.Istiod.Version,
+			Since: now, Until: now.Add(kept.For),
+		})
+	})
+}
+
 // Play plays the schedule in namespaces of its own.
 func (b Backend) Play(ctx context.Context, s *schedule.Schedule, sink backend.Sink) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	err := child.Run(ctx, sandbox.Command(b.program), Job{Schedule: s, Options: b.options}, sink)
+	var err error
+	if b.keep != nil {
+		err = b.playAndKeep(ctx, s, sink)
+	} else {
+		err = child.Run(ctx, sandbox.Command(b.program), Job{Schedule: s, Options: b.options}, sink)
+	}
 	if errors.Is(err, child.ErrStart) {
 		return sandbox.Explain(err)
 	}

@@ -100,5 +100,5 @@ func TestRefusedInTheMiddle(t *testing.T) {
 
 func TestBackend(t *testing.T) {
 	b := open(t, localenvoy.Builtin)
-	backendtest.Run(t, func() backend.Backend { return b }, backendtest.Options{Outside: true, Profile: "istio=1.31,envoy=" + envoy(t).Version})
+	backendtest.Run(t, func() backend.Backend { return b }, backendtest.Options{Outside: true, SideBySide: 3, Profile: "istio=1.31,envoy=" + envoy(t).Version})
 }

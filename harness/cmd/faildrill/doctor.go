@@ -37,7 +37,7 @@ func (a *app) doctor() *cobra.Command {
 				return environmentError{fmt.Errorf("looking for this program itself: %w", err)}
 			}
 			r := doctor.Diagnose(doctor.Probe(cmd.Context(), doctor.Options{
-				Live: localenvoy.Live, Command: sandbox.Command, Child: []string{self, "--version"},
+				Live: localenvoy.Live, Command: sandbox.Command, Child: []string{self, "--version"}, KeptRuns: keptLines(),
 			}))
 			if output == "json" {
 				err = a.json(r)

@@ -32,6 +32,7 @@ type runFlags struct {
 	dir          string
 	junit        string
 	fix          bool
+	keep         bool
 }
 
 func (a *app) run() *cobra.Command {
@@ -53,6 +54,7 @@ func (a *app) run() *cobra.Command {
 	c.Flags().Float64Var(&f.scale, "scale", 1, "play so many times as fast, if the model shows that the story stays the same")
 	c.Flags().StringVar(&f.dir, "dir", "", "folder for the runs, one folder a drill (default .faildrill/runs/TIME-NAME)")
 	c.Flags().StringVar(&f.junit, "junit", "", "write JUnit XML to this file")
+	c.Flags().BoolVar(&f.keep, "keep", false, "leave the proxies standing after the drill, for an hour: see endpoints and clean")
 	c.Flags().BoolVar(&f.fix, "fix", false, "play with the change that plan proposes, and judge by the outcome")
 	return c
 }
@@ -63,6 +65,9 @@ func (f *runFlags) check() error {
 	}
 	if c := localenvoy.ControlPlane(f.controlPlane); c != localenvoy.Istiod && c != localenvoy.Builtin {
 		return usageError{fmt.Errorf("unknown control plane %q; expected %s or %s", f.controlPlane, localenvoy.Istiod, localenvoy.Builtin)}
+	}
+	if f.keep && f.on != "envoy" {
+		return usageError{fmt.Errorf("--keep with --on %s; only runs on envoy can be kept", f.on)}
 	}
 	if f.parallel < 1 || f.parallel > 1000 {
 		return usageError{fmt.Errorf("-j %d; expected 1 to 1000", f.parallel)}
@@ -104,6 +109,11 @@ func (a *app) play(ctx context.Context, args []string, f *runFlags) error {
 	played, err := a.playAll(ctx, parts, root, f)
 	if err != nil {
 		return err
+	}
+	if f.keep {
+		if err := a.sayKept(root); err != nil {
+			return err
+		}
 	}
 	return a.reportRuns(played, f.output, f.junit)
 }
@@ -152,6 +162,11 @@ func (a *app) playAll(ctx context.Context, parts []part, root string, f *runFlag
 		var err error
 		if folders[i], err = harness.NewFolder(root, parts[i].folder); err != nil {
 			return nil, err
+		}
+		if f.keep {
+			if parts[i].backend, err = keeping(parts[i].backend, folders[i].Path()); err != nil {
+				return nil, err
+			}
 		}
 	}
 	p := newProgress(a.err, len(parts))

@@ -2,7 +2,6 @@ package inside
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -53,7 +52,7 @@ func (p *player) compare(ctx context.Context, table trace.Endpoints, a answer) s
 	if err != nil {
 		return err.Error()
 	}
-	p.sink.Evidence(backend.ClientFile(a.x.name, fmt.Sprintf("istioctl-endpoints-%v.txt", table.At.D())), []byte(text))
+	p.sink.Evidence(backend.IstioctlFile(a.x.name, table.At), []byte(text))
 	theirs, err := istioctl.Parse(text)
 	if err != nil {
 		return err.Error()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
+	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/observe"
@@ -21,28 +22,30 @@ import (
 )
 
 // Play is the play of package child.
-func Play(ctx context.Context, job []byte, sink backend.Sink) error {
+func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error) {
 	var j localenvoy.Job
 	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("reading the job: %w", err)
+		return nil, fmt.Errorf("reading the job: %w", err)
 	}
 	n, err := machine.Plan(addressesOf(j.Schedule))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	box, err := machine.Enter(machine.Options{Network: n, Nameserver: n.Outer()})
 	if err != nil {
-		return sandbox.Explain(err)
+		return nil, sandbox.Explain(err)
 	}
 	p, err := newPlayer(&j, box, sink)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p.fail = fail
-	_, err = live.Play(ctx, j.Schedule, p, p.held)
-	return err
+	if _, err = live.Play(ctx, j.Schedule, p, p.held); err != nil || p.o.Keep == nil {
+		return nil, err
+	}
+	return p.stay()
 }
 
 // addressesOf are the addresses that the schedule uses.
@@ -87,8 +90,9 @@ type player struct {
 	origin  time.Time
 	refused error // why the proxies have nothing at 0 s
 	pushes  map[int][]push
-	closing []func()   // connections of the load
-	answers [][]answer // by endpoint table
+	closing []func()            // connections of the load
+	shares  []map[int32]float64 // by client: of its last requests, by host
+	answers [][]answer          // by endpoint table
 }
 
 func newPlayer(j *localenvoy.Job, box *machine.Machine, sink backend.Sink) (*player, error) {

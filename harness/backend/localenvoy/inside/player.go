@@ -12,6 +12,7 @@ import (
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/envoyconfig"
+	"github.com/faildrill/faildrill/harness/kept"
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/probe"
@@ -187,7 +188,7 @@ func (p *player) Observe(ctx context.Context) ([]trace.Row, error) {
 // flush is how long Envoy may keep a line of a log, twice.
 const flush = 100 * time.Millisecond
 
-// Stop ends everything, and tells what the proxies wrote down.
+// Stop ends everything, unless it is to be kept, and tells what the proxies wrote down.
 func (p *player) Stop(ctx context.Context) error {
 	if p.stopWatching != nil {
 		time.Sleep(flush) // what is on its way to a log is the drill's, too
@@ -205,15 +206,21 @@ func (p *player) Stop(ctx context.Context) error {
 			p.last(x)
 		}
 	}
-	for _, x := range p.distinct() {
-		x.stop()
+	if p.o.Keep == nil {
+		for _, x := range p.distinct() {
+			x.stop()
+		}
+		p.plane.stop()
 	}
-	p.plane.stop()
 	if p.o.ControlPlane == localenvoy.Istiod {
 		p.keep("istiod.log", p.path("istiod", "istiod.log"))
 	}
 	p.secondView(ctx)
-	return errors.Join(p.tell(), p.net.stop())
+	err := p.tell()
+	if p.o.Keep == nil {
+		err = errors.Join(err, p.net.stop())
+	}
+	return err
 }
 
 // evidence keeps the configuration that a proxy has from istiod, and what was
@@ -272,6 +279,9 @@ func (p *player) tell() error {
 	p.held.mu.Unlock()
 	out := observe.Merge(in)
 	out.Hosts = nil // told at the beginning
+	for client := range p.proxies {
+		p.shares = append(p.shares, kept.LastShares(out.Requests, int32(client)))
+	}
 	for _, e := range out.Events() {
 		p.sink.Event(e)
 	}

@@ -1,0 +1,108 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/istioctl"
+	"github.com/faildrill/faildrill/harness/kept"
+	"github.com/faildrill/faildrill/harness/result"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// KeptEndpoints asks a kept run for its endpoints, and istioctl for the same. Without a
+// path of istioctl nobody else is asked.
+func KeptEndpoints(ctx context.Context, r kept.Registry, e kept.Entry, istioctlPath string) (result.Table, error) {
+	now, err := r.Endpoints(ctx, e)
+	if err != nil {
+		return result.Table{}, err
+	}
+	t := newTable(e.ID, e.Scenario, now.At)
+	t.Kept = true
+	for _, c := range now.Clients {
+		text := ""
+		if istioctlPath != "" {
+			if text, err = istioctl.Endpoints(ctx, istioctlPath, c.Answer, ""); err != nil {
+				return result.Table{}, err
+			}
+		}
+		if err := merge(&t, c.Name, now.Upstreams, c.Rows, text); err != nil {
+			return result.Table{}, err
+		}
+	}
+	return t, nil
+}
+
+func newTable(run, scenario string, at float64) result.Table {
+	return result.Table{Run: run, Scenario: scenario, At: at, Rows: []result.TableRow{}, Differences: []string{}}
+}
+
+// merge adds the rows of a client beside what istioctl printed; "" if it was not asked.
+func merge(t *result.Table, client string, upstreams []string, rows []kept.Row, text string) error {
+	var theirs []istioctl.Row
+	var own []trace.Row
+	for _, r := range rows {
+		own = append(own, r.Row)
+	}
+	if text != "" {
+		var err error
+		if theirs, err = istioctl.Parse(text); err != nil {
+			return err
+		}
+		t.Differences = append(t.Differences, istioctl.Differences(own, theirs)...)
+	}
+	for _, r := range rows {
+		row := result.TableRow{Share: r.Share, Row: result.Row{
+			Client: client, Address: r.Address, Name: r.Name, Locality: r.Locality, Priority: r.Priority, Weight: r.Weight,
+			Status: r.Status, OutlierCheck: r.OutlierCheck, Ejections: r.Ejections, Cluster: r.Cluster,
+		}}
+		if r.Upstream >= 0 && int(r.Upstream) < len(upstreams) {
+			row.Upstream = upstreams[r.Upstream]
+		}
+		if i := slices.IndexFunc(theirs, func(x istioctl.Row) bool { return x.Of(&r.Row) }); i >= 0 {
+			row.Istioctl = &result.Istioctl{Status: theirs[i].Status, OutlierCheck: theirs[i].OutlierCheck}
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return nil
+}
+
+// StoredEndpoints is the last endpoint table of a stored run.
+func StoredEndpoints(dir string) (result.Table, error) {
+	damaged := func(name string, err error) (result.Table, error) {
+		return result.Table{}, fmt.Errorf("%w: %s: %w", ErrDamaged, filepath.Join(dir, name), err)
+	}
+	s, err := readFile(dir, fileSchedule, schedule.Read)
+	if err != nil {
+		return damaged(fileSchedule, err)
+	}
+	tr, err := readFile(dir, fileTrace, trace.Read)
+	if err != nil {
+		return damaged(fileTrace, err)
+	}
+	if len(tr.Endpoints) == 0 {
+		return result.Table{}, fmt.Errorf("%w: %s: it ended before it looked at the endpoints", ErrDamaged, filepath.Join(dir, fileTrace))
+	}
+	backend.InOrder(tr)
+	last := tr.Endpoints[len(tr.Endpoints)-1]
+	t := newTable(dir, s.Name, last.At.Seconds())
+	for client, name := range tr.Run.Clients {
+		shares := kept.LastShares(tr.Requests, int32(client))
+		var rows []kept.Row
+		for _, r := range last.Rows {
+			if int(r.Client) == client {
+				rows = append(rows, kept.Row{Row: r, Share: shares[r.Host]})
+			}
+		}
+		text, _ := os.ReadFile(filepath.Join(dir, dirEvidence, backend.IstioctlFile(name, last.At))) // it is not always there
+		if err := merge(&t, name, tr.Run.Upstreams, rows, string(text)); err != nil {
+			return damaged(dirEvidence, err)
+		}
+	}
+	return t, nil
+}
