@@ -1,10 +1,12 @@
 package localenvoy_test
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -408,5 +410,83 @@ func TestSecondView(t *testing.T) {
 	}
 	if strings.Join(checks, " ") != "FAILED OK" {
 		t.Errorf("the outlier checks are %v, want east FAILED and west OK:\n%s", checks, text)
+	}
+}
+
+// A kept run goes on by itself, says what its proxies have, and ends when it is told to.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	planes(t, func(t *testing.T, m *machine, plane string) {
+		if ctl, err := binaries.Istioctl(); err == nil {
+			m.setenv("FAILDRILL_ISTIOCTL", ctl.Path)
+		}
+		m.drill("2200ms")
+		r := m.start(m.run(plane, "--keep"))
+		s := r.wait()
+		if s.code != 0 || !strings.Contains(s.stderr, "faildrill endpoints small-") {
+			t.Errorf("exit %d, %s %s", s.code, s.run.Reason, s.stderr)
+		}
+		// Neither the end of who started it nor that of its session ends it.
+		for _, name := range []string{"faildrill-live", "envoy"} {
+			if ps := r.processes(); !slices.ContainsFunc(ps, func(p process) bool { return p.name == name }) {
+				t.Fatalf("%s is not among what stays: %v", name, ps)
+			}
+		}
+		list := m.start(m.command("clean", "--list")).wait()
+		if !strings.Contains(list.stdout, "small on Envoy "+envoy(t).Version) {
+			t.Errorf("listed is %q %s", list.stdout, list.stderr)
+		}
+		asked := m.start(m.command("endpoints", "-o", "json")).wait()
+		var doc result.Document[result.Table]
+		if err := json.Unmarshal([]byte(asked.stdout), &doc); err != nil || len(doc.Results) != 1 || asked.code != 0 {
+			t.Fatalf("exit %d, %v: %s %s", asked.code, err, asked.stdout, asked.stderr)
+		}
+		rows := doc.Results[0].Rows
+		if len(rows) != 2 || rows[0].Upstream != "east" || rows[0].OutlierCheck != "FAILED" || rows[0].Ejections != 1 || rows[1].OutlierCheck != "OK" || rows[1].Share == 0 {
+			t.Errorf("the endpoints are %+v", rows)
+		}
+		if slices.ContainsFunc(m.env, func(e string) bool { return strings.HasPrefix(e, "FAILDRILL_ISTIOCTL=") }) && (rows[0].Istioctl == nil || rows[0].Istioctl.OutlierCheck != "FAILED") {
+			t.Errorf("istioctl says %+v", rows[0].Istioctl)
+		}
+		if stored := m.start(m.command("endpoints", "runs/small")).wait(); !strings.Contains(stored.stdout, "kept as") {
+			t.Errorf("the folder of a kept run means the run: %s %s", stored.stdout, stored.stderr)
+		}
+		if c := m.start(m.command("clean", "small")).wait(); c.code != 0 || !strings.HasPrefix(c.stdout, "ended small-") {
+			t.Errorf("exit %d, %s %s", c.code, c.stdout, c.stderr)
+		}
+		r.gone()
+		if again := m.start(m.command("endpoints", "runs/small")).wait(); again.code != 0 || !strings.Contains(again.stdout, "stored as runs/small") || !strings.Contains(again.stdout, "FAILED") {
+			t.Errorf("exit %d, %s %s", again.code, again.stdout, again.stderr)
+		}
+	})
+}
+
+// A run that was to be kept leaves nothing when it is killed or interrupted before, and
+// nothing but its entry when it is killed after.
+func TestKeepKilled(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.drill("30s")
+	for _, signal := range []os.Signal{os.Interrupt, os.Kill} {
+		r := m.start(m.run("builtin", "--keep"))
+		r.has("runs/*/trace.jsonl", `"kind":"step"`)
+		if err := r.cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		<-r.ended
+		r.gone()
+		if err := os.RemoveAll(filepath.Join(m.dir, "runs")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.drill("2200ms")
+	r := m.start(m.run("builtin", "--keep"))
+	r.wait()
+	if err := syscall.Kill(r.program("faildrill-live").pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.gone()
+	if list := m.start(m.command("clean", "--list")).wait(); list.code != 0 || list.stdout != "" {
+		t.Errorf("exit %d, %s %s", list.code, list.stdout, list.stderr)
 	}
 }
