@@ -423,6 +423,7 @@ func TestKeep(t *testing.T) {
 		m.drill("2200ms")
 		r := m.start(m.run(plane, "--keep"))
 		s := r.wait()
+		t.Cleanup(func() { m.start(m.command("clean")).wait() }) // should anything below fail
 		if s.code != 0 || !strings.Contains(s.stderr, "faildrill endpoints small-") {
 			t.Errorf("exit %d, %s %s", s.code, s.run.Reason, s.stderr)
 		}
@@ -486,7 +487,8 @@ func TestKeepKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.gone()
-	if list := m.start(m.command("clean", "--list")).wait(); list.code != 0 || list.stdout != "" {
-		t.Errorf("exit %d, %s %s", list.code, list.stdout, list.stderr)
-	}
+	m.await("it was not listed any more", func() bool {
+		list := m.start(m.command("clean", "--list")).wait()
+		return list.code == 0 && list.stdout == ""
+	})
 }
