@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	networking "istio.io/api/networking/v1alpha3"
+
 	"github.com/faildrill/faildrill/harness/xds"
 )
 
@@ -37,6 +39,7 @@ func (t *translator) addClusters(s *service) {
 			base, _ = portPolicy(r.policy, r.policyAt, port.Number)
 			base.selects = r.selects
 		}
+		base.dialled = kind == xds.OriginalDst || r != nil && passthrough(r.policy.GetLoadBalancer())
 		// Subsets hang on the default cluster: without it there are none.
 		if !t.addCluster(s, i, kind, base, nil) || r == nil {
 			continue
@@ -49,7 +52,9 @@ func (t *translator) addClusters(s *service) {
 			if passthrough(base.loadBalancer) || passthrough(sub.TrafficPolicy.GetLoadBalancer()) {
 				kind = xds.OriginalDst
 			}
-			t.addCluster(s, i, kind, t.subsetPolicy(base, *sub, port.Number), sub)
+			p := t.subsetPolicy(base, *sub, port.Number)
+			p.dialled = s.resolution == networking.ServiceEntry_NONE || passthrough(sub.TrafficPolicy.GetLoadBalancer())
+			t.addCluster(s, i, kind, p, sub)
 		}
 	}
 }
@@ -105,7 +110,7 @@ func (t *translator) addCluster(s *service, portIndex int, kind xds.DiscoveryTyp
 			}
 		}
 	}
-	c.TLS = t.tlsContext(s, port.Number, name, c.Type, p, instances)
+	c.TLS = t.tlsContext(s, port, name, c.Type, p)
 	for _, g := range groups {
 		c.Localities = append(c.Localities, g.LocalityEndpoints)
 	}

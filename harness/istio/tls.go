@@ -23,10 +23,10 @@ const (
 // pilot/pkg/networking/core/cluster_tls.go: buildUpstreamTLSSettings, buildUpstreamClusterTLSContext.
 //
 // Rule: RuleTLSMode: without a mode, hosts outside the mesh get plain text.
-func (t *translator) tlsContext(s *service, port uint32, subset string, kind xds.DiscoveryType, p policy, instances []instance) *xds.TLS {
+func (t *translator) tlsContext(s *service, port *networking.ServicePort, subset string, kind xds.DiscoveryType, p policy) *xds.TLS {
 	switch {
 	case p.tls == nil:
-		return t.autoTLS(s, port, subset, kind, instances)
+		return t.autoTLS(s, port, subset, kind, p.dialled)
 	case p.tls.Mode == networking.ClientTLSSettings_DISABLE:
 		return nil
 	case p.tls.Mode == networking.ClientTLSSettings_ISTIO_MUTUAL:
@@ -34,7 +34,7 @@ func (t *translator) tlsContext(s *service, port uint32, subset string, kind xds
 		if sans == nil {
 			sans = t.accounts(s)
 		}
-		return meshTLS(p.tls.Sni, sans, port, subset, s.host)
+		return meshTLS(p.tls.Sni, sans, port.Number, subset, s.host)
 	}
 	return t.originated(s, p)
 }
@@ -53,21 +53,22 @@ func meshTLS(sni string, sans []string, port uint32, subset, host string) *xds.T
 // TLS, the others plain text.
 //
 // Rule: RuleTLSAuto, cluster_tls.go: buildUpstreamTLSSettings,
-// push_context.go: BestEffortInferServiceMTLSMode. Where requests pass to the
-// address that was dialled, it is all endpoints or none.
-func (t *translator) autoTLS(s *service, port uint32, subset string, kind xds.DiscoveryType, instances []instance) *xds.TLS {
+// push_context.go: BestEffortInferServiceMTLSMode. Where the policy itself has
+// requests pass to the address that was dialled, it is all endpoints of the
+// service or none; a subset whose rule does so is not looked at.
+func (t *translator) autoTLS(s *service, port *networking.ServicePort, subset string, kind xds.DiscoveryType, dialled bool) *xds.TLS {
 	if s.external {
 		return nil
 	}
-	context := meshTLS("", t.accounts(s), port, subset, s.host)
-	if kind == xds.OriginalDst {
-		all := !slices.ContainsFunc(instances, func(in instance) bool { return in.tlsMode != xds.TLSModeIstio })
-		if len(instances) == 0 || !all {
+	if dialled {
+		instances := s.endpointsOf(port, kind, nil)
+		without := func(in instance) bool { return in.tlsMode != xds.TLSModeIstio }
+		if len(instances) == 0 || slices.ContainsFunc(instances, without) {
 			return nil
 		}
-		return context
 	}
-	context.Match = true
+	context := meshTLS("", t.accounts(s), port.Number, subset, s.host)
+	context.Match = kind != xds.OriginalDst
 	return context
 }
 

@@ -130,6 +130,16 @@ func TestMeshTLS(t *testing.T) {
 		got.Match || got.SANs[1] != "spiffe://other/ns/apps/sa/a" {
 		t.Errorf("passthrough to sidecars only: got %+v", got)
 	}
+	// Measured: the endpoints are looked at where the subset's own policy says
+	// PASSTHROUGH, not where it has that from its rule.
+	subsets := strings.Replace(passthrough, "}}}\n", "}}, subsets: [{name: plain}, {name: own, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}}]}\n", 1)
+	tr := Translate(read(t, "in.yaml", internalServices+subsets), Client{Namespace: "apps"}, Mesh{}, profile(t, "1.31"))
+	if got := cluster(t, tr, "outbound|80|plain|svc.com"); got.Type != xds.OriginalDst || got.TLS == nil || got.TLS.Match || got.TLS.SNI != "outbound_.80_.plain_.svc.com" {
+		t.Errorf("a subset without a policy: got %+v", got.TLS)
+	}
+	if got := cluster(t, tr, "outbound|80|own|svc.com").TLS; got != nil {
+		t.Errorf("a subset with PASSTHROUGH of its own: got %+v", got)
+	}
 }
 
 func TestRewriteAuthority(t *testing.T) {

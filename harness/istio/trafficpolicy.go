@@ -19,6 +19,8 @@ type policy struct {
 	loadBalancerAt   place
 	outlierAt        place
 	tlsAt            place
+
+	dialled bool // requests go where they were sent to: by the resolution, or by PASSTHROUGH in the policy itself, not its port's
 }
 
 // portPolicy takes the blocks for one port from a policy.
@@ -40,8 +42,8 @@ func newPolicy(cp *networking.ConnectionPoolSettings, lb *networking.LoadBalance
 	od *networking.OutlierDetection, tls *networking.ClientTLSSettings, at place,
 ) policy {
 	return policy{
-		cp, lb, od, tls, nil, true, false, at,
-		at.sub("connectionPool"), at.sub("loadBalancer"), at.sub("outlierDetection"), at.sub("tls"),
+		connectionPool: cp, loadBalancer: lb, outlierDetection: od, tls: tls, given: true, base: at,
+		connectionPoolAt: at.sub("connectionPool"), loadBalancerAt: at.sub("loadBalancer"), outlierAt: at.sub("outlierDetection"), tlsAt: at.sub("tls"),
 	}
 }
 
