@@ -1,0 +1,108 @@
+// Command differential plays random small drills on a real Envoy, many at once, and
+// asks of each whether the engine permits what the Envoy did.
+//
+//	go run ./hack/differential -n 2000 -seed 1                  drills 0 to 1999 of seed 1, on the newest Envoy
+//	go run ./hack/differential -seed 1 -envoy 1.36 -time 3m     as many as fit into three minutes
+//	go run ./hack/differential -replay out/differential/1-17    one that diverged, ten times at once
+//
+// What diverges is played again, made smaller as long as it diverges, and left in
+// the folder -out as schedule.json with a trace. It needs faildrill-live (make
+// build), an Envoy (faildrill fetch), and namespaces. It exits with 5 if anything
+// diverged, with 1 if it could not play.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/backend/localenvoy"
+	"github.com/faildrill/faildrill/harness/binaries"
+	"github.com/faildrill/faildrill/harness/differential"
+	"github.com/faildrill/faildrill/harness/istio"
+)
+
+// exitDiverged is the exit code of runs in which something diverged.
+const exitDiverged = 5
+
+func main() {
+	var o options
+	flag.Uint64Var(&o.seed, "seed", 1, "of the drills")
+	flag.IntVar(&o.n, "n", 0, "how many drills are played; 0: as many as fit into the time")
+	flag.IntVar(&o.from, "from", 0, "the first drill's number")
+	flag.DurationVar(&o.time, "time", 0, "no batch begins later; 0: until n were played")
+	flag.IntVar(&o.batch, "batch", 100, fmt.Sprintf("how many are played at once, at most %d", differential.Most))
+	flag.StringVar(&o.envoy, "envoy", "1.40", "the Envoy that plays")
+	flag.StringVar(&o.out, "out", filepath.Join("out", "differential"), "the folder for what diverged")
+	flag.StringVar(&o.summary, "summary", "", "a Markdown file to which a row is added")
+	flag.IntVar(&o.shrink, "shrink", 3, "how many divergences are made smaller")
+	flag.StringVar(&o.replay, "replay", "", "a folder of one that diverged, or its schedule.json")
+	flag.IntVar(&o.times, "times", 10, "how many copies are played at once with -replay")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	diverged, err := run(ctx, &o)
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "differential:", err)
+		os.Exit(1)
+	case diverged:
+		os.Exit(exitDiverged)
+	}
+}
+
+type options struct {
+	seed           uint64
+	n, from, batch int
+	time           time.Duration
+	envoy          string
+	out, summary   string
+	shrink         int
+	replay         string
+	times          int
+}
+
+func run(ctx context.Context, o *options) (diverged bool, err error) {
+	if o.batch < 1 || o.batch > differential.Most || o.times < 1 || o.times > differential.Most {
+		return false, fmt.Errorf("batches of %d and %d; expected 1 to %d", o.batch, o.times, differential.Most)
+	}
+	if o.n == 0 && o.time == 0 && o.replay == "" {
+		return false, errors.New("neither -n nor -time says when it ends")
+	}
+	p, err := newPlayer(o.envoy)
+	if err != nil {
+		return false, err
+	}
+	if o.replay != "" {
+		return p.replay(ctx, o)
+	}
+	return p.campaign(ctx, o)
+}
+
+// player plays packs on one Envoy.
+type player struct {
+	backend localenvoy.Backend
+	envoy   binaries.Binary
+	profile istio.Profile
+}
+
+func newPlayer(version string) (*player, error) {
+	envoy, err := binaries.Envoy(version)
+	if err != nil {
+		return nil, err
+	}
+	p := &player{envoy: envoy}
+	own := istio.DefaultProfile()
+	if p.profile, err = istio.ParseProfile(fmt.Sprintf("istio=%s,envoy=%s", own.Istio, envoy.Version)); err != nil {
+		return nil, err
+	}
+	p.backend, err = localenvoy.New(localenvoy.Options{
+		ControlPlane: localenvoy.Builtin, Packed: true, Envoy: localenvoy.Program{Path: envoy.Path, Version: envoy.Version},
+	})
+	return p, err
+}
