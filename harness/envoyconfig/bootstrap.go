@@ -10,6 +10,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/config/metrics/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -32,6 +34,9 @@ type BootstrapOptions struct {
 	// Mark is the SO_MARK of upstream connections, by which a redirection knows
 	// them; 0: none.
 	Mark uint32
+	// Stats are the ends of the names of the statistics that Envoy keeps; none: all.
+	// Those of many clusters take it as long to list as the traffic takes.
+	Stats []string
 
 	Files  *Files
 	Istiod *Istiod
@@ -86,6 +91,9 @@ func Bootstrap(o BootstrapOptions) *bootstrapv3.Bootstrap {
 	if o.OutlierLog != "" {
 		out.ClusterManager.OutlierDetection = &bootstrapv3.ClusterManager_OutlierDetection{EventLogPath: o.OutlierLog}
 	}
+	if len(o.Stats) > 0 {
+		out.StatsConfig = keptStats(o.Stats)
+	}
 	if f := o.Files; f != nil {
 		out.DynamicResources.CdsConfig = fileSource(f.Dir, CDSFile(f.Dir))
 		out.StaticResources.Listeners = f.Listeners
@@ -114,6 +122,15 @@ func sdsPath(o *BootstrapOptions) string {
 		return o.Files.SDS
 	}
 	return ""
+}
+
+// keptStats keeps the statistics whose names end so.
+func keptStats(ends []string) *metricsv3.StatsConfig {
+	list := &matcherv3.ListStringMatcher{}
+	for _, e := range ends {
+		list.Patterns = append(list.Patterns, &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Suffix{Suffix: e}})
+	}
+	return &metricsv3.StatsConfig{StatsMatcher: &metricsv3.StatsMatcher{StatsMatcher: &metricsv3.StatsMatcher_InclusionList{InclusionList: list}}}
 }
 
 // node tells istiod whose proxy asks.

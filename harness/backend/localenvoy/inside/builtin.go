@@ -33,6 +33,12 @@ type builtin struct {
 // firstPackedPort is the port of the first client of a packed play.
 const firstPackedPort = 10000
 
+// packedStats are the statistics that are read of a packed play.
+var packedStats = []string{
+	".update_success", ".update_rejected", ".warming_clusters", ".ejections_overflow", ".ejections_active", ".ejections_enforced_total",
+	".ejections_detected_consecutive_5xx", ".ejections_detected_consecutive_gateway_failure", ".ejections_detected_consecutive_local_origin_failure",
+}
+
 // port is where the client's proxy listens for it.
 func (b *builtin) port(client int) uint16 {
 	if b.p.o.Packed {
@@ -90,7 +96,11 @@ func (b *builtin) start(ctx context.Context) error {
 		if err := b.writeClusters(x, -1); err != nil {
 			return err
 		}
-		if err := x.start(envoyconfig.BootstrapOptions{Files: &envoyconfig.Files{Dir: x.xds(), Listeners: ls, SDS: x.sdsPath()}}); err != nil {
+		o := envoyconfig.BootstrapOptions{Files: &envoyconfig.Files{Dir: x.xds(), Listeners: ls, SDS: x.sdsPath()}}
+		if b.p.o.Packed {
+			o.Stats = packedStats
+		}
+		if err := x.start(o); err != nil {
 			return err
 		}
 	}

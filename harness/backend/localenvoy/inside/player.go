@@ -272,6 +272,9 @@ func (p *player) tell() error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("reading the logs of %s: %w", x.name, err))
 		}
+		if p.o.Packed {
+			left = p.own(i, left)
+		}
 		in.Clients = append(in.Clients, left)
 	}
 	p.held.mu.Lock()
@@ -308,4 +311,17 @@ func (p *player) tell() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// own is what the proxy of a packed play wrote down about a client's clusters.
+func (p *player) own(client int, c observe.Client) observe.Client {
+	mine := map[string]bool{}
+	for i := range p.s.Configs {
+		for _, k := range p.s.Configs[i][client].Clusters {
+			mine[k.Name] = true
+		}
+	}
+	c.Outlier = slices.DeleteFunc(slices.Clone(c.Outlier), func(e observe.Event) bool { return !mine[e.Cluster] })
+	c.Built = slices.DeleteFunc(slices.Clone(c.Built), func(b observe.Built) bool { return !mine[b.Cluster] })
+	return c
 }
