@@ -200,7 +200,7 @@ func (d drawer) route() xds.Route {
 
 // client sends requests evenly; when it begins keeps packed clients apart.
 func (d drawer) client() schedule.Client {
-	every := time.Second / time.Duration(of(d, d.between(5, 20), d.between(10, 50)))
+	every := time.Second / time.Duration(of(d, d.between(5, 20), d.between(5, 20), d.between(10, 50)))
 	start := earliest + time.Duration(d.IntN(int(every)))
 	during := min(Lasts-start-lastAnswers, d.ms(3000, 6000))
 	return schedule.Client{Name: "sleep", Namespace: "default", Load: schedule.Load{

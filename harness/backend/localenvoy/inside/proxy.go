@@ -151,10 +151,15 @@ func (x *proxy) silent(err error) error {
 	}
 }
 
-// tail is the end of Envoy's own log, without what it warns of at every start.
+// tail is the end of Envoy's own log, or why it died and where, if it says so.
 func (x *proxy) tail() string {
 	b, _ := os.ReadFile(x.path("envoy.log"))
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	for i, l := range lines {
+		if strings.Contains(l, "[critical]") {
+			return strings.Join(lines[max(0, i-2):min(len(lines), i+4)], "; ")
+		}
+	}
 	return strings.Join(lines[max(0, len(lines)-4):], "; ")
 }
 

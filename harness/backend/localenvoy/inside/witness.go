@@ -19,6 +19,8 @@ import (
 
 const (
 	lookEvery = 5 * time.Millisecond
+	// lookPackedEvery is the same where a hundred drills have their steps at once.
+	lookPackedEvery = 50 * time.Millisecond
 	// silence is how long a connect has to go unanswered to be called lost: links
 	// inside a machine answer in well under a millisecond.
 	silence = 100 * time.Millisecond
@@ -32,13 +34,17 @@ func (p *player) Witness(ctx context.Context, step int) (string, error) {
 	if st.Kind == schedule.KindConfig {
 		return p.witnessConfig(ctx, step)
 	}
+	every := lookEvery
+	if p.o.Packed {
+		every = lookPackedEvery
+	}
 	t := time.NewTimer(0)
 	defer t.Stop()
 	for {
 		if seen := p.look(step); seen != "" {
 			return seen, nil
 		}
-		t.Reset(lookEvery)
+		t.Reset(every)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
