@@ -13,13 +13,21 @@ import (
 // unlimited is how many requests are in flight at most when the load sets no limit.
 const unlimited = 1 << 16
 
+// mostThreads is how many clients get a thread of their own to be on time with: more
+// of them keep each other, and the proxies, from running.
+const mostThreads = 16
+
 // load sends the requests of one client, and records each when it has ended.
 func (d *drive) load(ctx context.Context, client int) error {
 	l := &d.s.Clients[client].Load
 	if l.Count == 0 {
 		return nil
 	}
-	clock := probe.Clock{Origin: d.origin, Pacer: gated{probe.Precise(), d}}
+	pacer := probe.Precise()
+	if len(d.s.Clients) > mostThreads {
+		pacer = probe.Timers()
+	}
+	clock := probe.Clock{Origin: d.origin, Pacer: gated{pacer, d}}
 	do := d.p.Do(client)
 	counted := func(ctx context.Context, n int, done func(probe.Outcome)) {
 		do(ctx, n, func(o probe.Outcome) {

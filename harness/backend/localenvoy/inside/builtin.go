@@ -35,7 +35,7 @@ const firstPackedPort = 10000
 
 // packedStats are the statistics that are read of a packed play.
 var packedStats = []string{
-	".update_success", ".update_rejected", ".warming_clusters", ".ejections_overflow", ".ejections_active", ".ejections_enforced_total",
+	".version_text", ".update_success", ".update_rejected", ".warming_clusters", ".ejections_overflow", ".ejections_active", ".ejections_enforced_total",
 	".ejections_detected_consecutive_5xx", ".ejections_detected_consecutive_gateway_failure", ".ejections_detected_consecutive_local_origin_failure",
 }
 
@@ -51,12 +51,13 @@ func (b *builtin) target(client int) string {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), b.port(client)).String()
 }
 
-func (b *builtin) accessLog(client int) string {
-	return b.p.proxies[client].path(fmt.Sprintf("access-%d.log", client))
-}
+// The logs of a packed proxy are everybody's: Envoy has a thread for each file.
+func (b *builtin) accessLog(client int) string   { return b.log("access", client) }
+func (b *builtin) upstreamLog(client int) string { return b.log("upstream", client) }
 
-func (b *builtin) upstreamLog(client int) string {
-	return b.p.proxies[client].path(fmt.Sprintf("upstream-%d.log", client))
+func (b *builtin) log(what string, client int) string {
+	x := b.p.proxies[client]
+	return x.path(fmt.Sprintf("%s-%d.log", what, x.client))
 }
 
 // routes is the name of a client's route configuration: each has its own, since

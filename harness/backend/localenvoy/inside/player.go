@@ -267,10 +267,15 @@ func (p *player) tell() error {
 	}
 	in := observe.Input{Schedule: p.s, Hosts: p.hosts, Origin: origin}
 	var errs []error
+	read := map[*proxy]observe.Client{}
 	for i, x := range p.proxies {
-		left, err := x.left(p.plane.accessLog(i), p.plane.upstreamLog(i))
-		if err != nil {
-			errs = append(errs, fmt.Errorf("reading the logs of %s: %w", x.name, err))
+		left, ok := read[x]
+		if !ok {
+			var err error
+			if left, err = x.left(p.plane.accessLog(i), p.plane.upstreamLog(i)); err != nil {
+				errs = append(errs, fmt.Errorf("reading the logs of %s: %w", x.name, err))
+			}
+			read[x] = left
 		}
 		if p.o.Packed {
 			left = p.own(i, left)
@@ -321,6 +326,8 @@ func (p *player) own(client int, c observe.Client) observe.Client {
 			mine[k.Name] = true
 		}
 	}
+	c.Access = slices.DeleteFunc(slices.Clone(c.Access), func(l observe.Line) bool { return !mine[l.Cluster] })
+	c.Upstream = slices.DeleteFunc(slices.Clone(c.Upstream), func(l observe.Line) bool { return !mine[l.Cluster] })
 	c.Outlier = slices.DeleteFunc(slices.Clone(c.Outlier), func(e observe.Event) bool { return !mine[e.Cluster] })
 	c.Built = slices.DeleteFunc(slices.Clone(c.Built), func(b observe.Built) bool { return !mine[b.Cluster] })
 	return c
