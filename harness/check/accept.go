@@ -169,7 +169,10 @@ func (a *acceptor) step(states []*state, m moment) (out []*state, late *state) {
 // permit it.
 func (a *acceptor) feed(st *state, m moment) []*state {
 	permitted := true
+	a.ask(st)
 	switch {
+	case m.ready != nil:
+		a.connected(st, m.ready)
 	case m.pick != nil:
 		return a.pick(st, m.pick)
 	case m.report != nil:
@@ -178,13 +181,15 @@ func (a *acceptor) feed(st *state, m moment) []*state {
 		return a.changed(st, m.change)
 	case m.assign != nil:
 		a.assign(st, m.assign, m.at)
+	case m.asked != nil:
+		st.asking = append(st.asking, asking{request: m.asked})
 	case m.noHost != nil:
-		ch := st.ch
-		permitted = st.c.Pick(nil, nil, &ch) == engine.NoHost
+		permitted = a.nobody(st, m.noHost)
 	}
 	if !permitted {
 		return nil
 	}
+	a.ask(st)
 	return []*state{st}
 }
 

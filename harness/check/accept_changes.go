@@ -28,11 +28,25 @@ func (a *acceptor) report(st *state, at *trace.Attempt) {
 	default:
 		return // cancelled: nothing was reported
 	}
-	now := int64(a.heard(at)) - hops.ToMain
-	if at.Result != trace.Refused && at.Result != trace.ConnectTimeout {
-		st.c.Report(now, h, outlier.ConnectSuccess, 0, &st.ch, st.tell)
+	st.c.Report(int64(a.heard(at))-hops.ToMain, h, res, int(at.Status), &st.ch, st.tell)
+}
+
+// connected counts that the attempt had a connection: as soon as it was picked,
+// since connections of one machine take no time.
+func (a *acceptor) connected(st *state, at *trace.Attempt) {
+	if h := st.hostOf(at.Host); h >= 0 {
+		st.c.Report(int64(at.At), h, outlier.ConnectSuccess, 0, &st.ch, st.tell)
 	}
-	st.c.Report(now, h, res, int(at.Status), &st.ch, st.tell)
+}
+
+// wasConnected reports whether outlier detection heard of a connection of the
+// attempt.
+func wasConnected(at *trace.Attempt) bool {
+	switch at.Result {
+	case trace.Answered, trace.Reset, trace.Timeout, trace.PerTryTimeout:
+		return true
+	}
+	return false
 }
 
 // heard is when the main thread hears of the attempt's result: when a change of

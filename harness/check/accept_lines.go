@@ -39,9 +39,11 @@ type moment struct {
 	built  trace.Sec    // config: its ticks count from there
 	assign *xds.Cluster // the cluster goes on with other endpoints
 	pick   *trace.Attempt
+	ready  *trace.Attempt // it got its connection
 	report *trace.Attempt
 	change *trace.Change
-	noHost *trace.Request
+	asked  *trace.Request // nobody was found for it between then
+	noHost *trace.Request // and then
 }
 
 // The order of what happens at one instant: a change is told when the result
@@ -51,6 +53,7 @@ const (
 	rankReport
 	rankChange
 	rankPick
+	rankReady
 )
 
 // lines sorts the trace by cluster and time.
@@ -76,6 +79,9 @@ func (a *acceptor) lines() []*line {
 		}
 		l := get(at.Client, a.t.Hosts[at.Host].Cluster)
 		l.events = append(l.events, moment{at: at.At, rank: rankPick, pick: at}, moment{at: at.Done, rank: rankReport, report: at})
+		if wasConnected(at) {
+			l.events = append(l.events, moment{at: at.At, rank: rankReady, ready: at})
+		}
 	}
 	for i := range a.t.Changes {
 		c := &a.t.Changes[i]
@@ -94,13 +100,24 @@ func (a *acceptor) lines() []*line {
 		load := &a.s.Clients[r.Client].Load
 		if route := engine.Route(a.configAt(r.Client, r.Done), load.Host, load.Port, load.Path); route != nil {
 			l := get(r.Client, route.Cluster)
-			l.events = append(l.events, moment{at: r.Done, rank: rankPick, noHost: r})
+			l.events = append(l.events, moment{at: a.lastSeen(r), rank: rankPick, asked: r}, moment{at: r.Done, rank: rankPick, noHost: r})
 		}
 	}
 	for _, l := range out {
 		slices.SortStableFunc(l.events, func(x, y moment) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.rank, y.rank)) })
 	}
 	return out
+}
+
+// lastSeen is when the last attempt of a request ended, or when it was sent.
+func (a *acceptor) lastSeen(r *trace.Request) trace.Sec {
+	at := r.Sent
+	for i := range a.t.Attempts {
+		if t := &a.t.Attempts[i]; t.Client == r.Client && t.Request == r.N {
+			at = max(at, t.Done)
+		}
+	}
+	return min(at, r.Done)
 }
 
 // configAt is the configuration of a client at an instant.

@@ -14,6 +14,7 @@ type state struct {
 	ch      engine.Chooser
 	untold  []engine.Change // decided, and not observed yet
 	kept    []keptBy        // of requests under a retry priority
+	asking  []asking        // of requests for which nobody is found
 	traceOf []int32
 	rowOf   func(*engine.Host) int32
 	beats   *beats // nil: ticks are when they should be
@@ -26,7 +27,7 @@ type keptBy struct {
 }
 
 func (st *state) clone() *state {
-	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf, beats: st.beats}
+	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), asking: slices.Clone(st.asking), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf, beats: st.beats}
 }
 
 func (k keptBy) same(o keptBy) bool {
@@ -179,7 +180,7 @@ func distinct(states []*state) []*state {
 	var out []*state
 	for _, st := range states {
 		same := slices.ContainsFunc(out, func(o *state) bool {
-			return slices.Equal(o.untold, st.untold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && o.c.Same(st.c)
+			return slices.Equal(o.untold, st.untold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && slices.Equal(o.asking, st.asking) && o.c.Same(st.c)
 		})
 		if !same {
 			out = append(out, st)

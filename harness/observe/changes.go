@@ -16,6 +16,7 @@ const hop = trace.Sec(20 * time.Millisecond)
 // the attempt with that result, though the log cut its time.
 func (m *merger) changes(client int32, c *Client, as []trace.Attempt) []trace.Change {
 	var out []trace.Change
+	used := map[refusal]bool{}
 	last := trace.Sec(-1 << 62)
 	for i := range c.Outlier {
 		e := &c.Outlier[i]
@@ -29,12 +30,12 @@ func (m *merger) changes(client int32, c *Client, as []trace.Attempt) []trace.Ch
 			continue
 		}
 		if e.Cause != "" && !e.AtTick {
-			a := causeOf(&ch, as)
+			a := causeOf(&ch, as, used)
 			if a == nil {
 				a = m.inferredCause(&ch, as)
 			}
 			if a != nil {
-				// The line of an attempt that got no answer is written after the fact.
+				used[refusal{a, ch.Cause}] = true
 				if a.Result != trace.Answered {
 					a.Done = max(a.At, min(a.Done, ch.At+cutBy-1))
 				}
@@ -52,20 +53,23 @@ func (m *merger) changes(client int32, c *Client, as []trace.Attempt) []trace.Ch
 }
 
 // causeOf is the attempt whose result set a change off: of the host's failures the
-// last that came before it, else the first after.
-func causeOf(c *trace.Change, as []trace.Attempt) *trace.Attempt {
+// nearest in time, a known one before one whose end is not known as well.
+func causeOf(c *trace.Change, as []trace.Attempt, used map[refusal]bool) *trace.Attempt {
 	var best *trace.Attempt
+	off := hop + 1
 	for i := range as {
 		a := &as[i]
-		if a.Inferred || a.Host != c.Host || !a.Charged && c.Event != trace.Degraded || a.Done < c.At-hop || a.Done > c.At+cutBy+hop {
+		if a.Inferred || a.Host != c.Host || !a.Charged && c.Event != trace.Degraded || used[refusal{a, c.Cause}] {
 			continue
 		}
-		before := a.Done < c.At+cutBy
-		switch {
-		case best == nil,
-			before && (best.Done >= c.At+cutBy || a.Done > best.Done),
-			!before && best.Done >= c.At+cutBy && a.Done < best.Done:
-			best = a
+		// The line of an attempt that got no answer is written after the fact.
+		earliest := a.Done
+		if a.Result != trace.Answered {
+			earliest = max(a.At, a.Done-hop)
+		}
+		d := max(0, earliest-(c.At+cutBy-1), c.At-a.Done)
+		if d < off || d == off && best != nil && a.Done < c.At+cutBy && (best.Done >= c.At+cutBy || a.Done > best.Done) {
+			best, off = a, d
 		}
 	}
 	return best
@@ -103,6 +107,9 @@ func lastOf(as []trace.Attempt, i int) int {
 // their detections, in the order in which one result sets them off.
 var detectors = []string{"consecutive_gateway_failure", "consecutive_5xx", "consecutive_local_origin_failure"}
 
+// tickDetectors compare hosts when the interval timer fires; no attempt is the cause.
+var tickDetectors = []string{"success_rate", "local_origin_success_rate", "failure_percentage", "local_origin_failure_percentage"}
+
 // overflows are the ejections that maxEjectionPercent refused: each rise of the
 // counter is given to the failed attempts between the two readings. Which of them
 // it was is a guess where there were more.
@@ -121,6 +128,16 @@ func (m *merger) overflows(client int32, c *Client, as []trace.Attempt, changes 
 		}
 	}
 	return out
+}
+
+// anyHost is a host of the cluster, -1 if it has none.
+func (m *merger) anyHost(client int32, cluster string) int32 {
+	for _, h := range m.hosts.Rows {
+		if h.Client == client && h.Cluster == cluster {
+			return h.Index
+		}
+	}
+	return -1
 }
 
 // clusters are the names of all clusters that a client ever has.
@@ -150,7 +167,7 @@ func rise(before, after *Poll, cluster, name string) int64 {
 // readings: what was detected and is not in the event log.
 func (m *merger) refused(before, after *Poll, cluster string, n int64, changes []trace.Change) []string {
 	var out []string
-	for _, d := range detectors {
+	for _, d := range slices.Concat(detectors, tickDetectors) {
 		k := rise(before, after, cluster, "outlier_detection.ejections_detected_"+d)
 		for i := range changes {
 			if c := &changes[i]; c.Cause == d && m.hosts.Rows[c.Host].Cluster == cluster && c.At > m.at(before.At) && c.At <= m.at(after.At) {
@@ -176,7 +193,7 @@ func (m *merger) refused(before, after *Poll, cluster string, n int64, changes [
 // meanwhile may be in the next reading.
 const reading = trace.Sec(250 * time.Millisecond)
 
-// refusal is a refused ejection by the attempt that caused it.
+// refusal is what an attempt set off: each detector once at most.
 type refusal struct {
 	a     *trace.Attempt
 	cause string
@@ -194,6 +211,12 @@ func (m *merger) between(client int32, cluster string, from, to trace.Sec, as []
 	}
 	slices.SortStableFunc(failed, func(a, b *trace.Attempt) int { return cmp.Compare(a.Done, b.Done) })
 	var out []trace.Change
+	// Which host was refused at a tick, no counter says.
+	for _, c := range causes {
+		if h := m.anyHost(client, cluster); slices.Contains(tickDetectors, c) && h >= 0 {
+			out = append(out, trace.Change{At: to, Client: client, Host: h, Event: trace.OverflowEvent, Cause: c})
+		}
+	}
 	for _, d := range detectors {
 		free := slices.DeleteFunc(slices.Clone(failed), func(a *trace.Attempt) bool { return used[refusal{a, d}] })
 		n := 0
@@ -210,7 +233,10 @@ func (m *merger) between(client int32, cluster string, from, to trace.Sec, as []
 		}
 		for k := range n {
 			if len(free) == 0 {
-				break
+				if h := m.anyHost(client, cluster); h >= 0 {
+					out = append(out, trace.Change{At: to, Client: client, Host: h, Event: trace.OverflowEvent, Cause: d})
+				}
+				continue
 			}
 			a := free[max((k+1)*len(free)/n, 1)-1]
 			used[refusal{a, d}] = true

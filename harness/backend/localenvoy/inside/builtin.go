@@ -37,6 +37,8 @@ const firstPackedPort = 10000
 var packedStats = []string{
 	".version_text", ".update_success", ".update_rejected", ".warming_clusters", ".ejections_overflow", ".ejections_active", ".ejections_enforced_total",
 	".ejections_detected_consecutive_5xx", ".ejections_detected_consecutive_gateway_failure", ".ejections_detected_consecutive_local_origin_failure",
+	".ejections_detected_success_rate", ".ejections_detected_failure_percentage",
+	".ejections_detected_local_origin_success_rate", ".ejections_detected_local_origin_failure_percentage",
 }
 
 // port is where the client's proxy listens for it.

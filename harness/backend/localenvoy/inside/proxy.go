@@ -280,7 +280,7 @@ func (x *proxy) watch(ctx context.Context, every time.Duration, hosts bool) {
 }
 
 func (x *proxy) poll(hosts bool) {
-	m, err := x.stats(pollFilter)
+	m, err := x.stats(pollFilter + "&usedonly")
 	if err != nil {
 		return // it is busy, or has died: whoever waits for it says so
 	}
