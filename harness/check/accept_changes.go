@@ -54,9 +54,13 @@ func wasConnected(at *trace.Attempt) bool {
 // there, and decides between one tick and the next.
 func (a *acceptor) heard(at *trace.Attempt) trace.Sec {
 	best := at.Done + trace.Sec(hops.ToMain)
-	off := a.slack + 1
+	off := max(a.slack, a.timing.Hop) + 1
 	for _, c := range a.changes[at.Host] {
-		if d := max(c.At-at.Done, at.Done-c.At); caused(c) && d < off {
+		d := max(c.At-at.Done, at.Done-c.At)
+		if c.At < at.Done && d > a.slack {
+			continue // it was decided already
+		}
+		if caused(c) && d < off {
 			best, off = c.At, d
 		}
 	}

@@ -13,6 +13,8 @@ type Timing struct {
 	Slack trace.Sec
 	// Cut is how much of the time of a change was cut off, at most.
 	Cut trace.Sec
+	// Hop is how long after a result the main thread can decide what follows.
+	Hop trace.Sec
 	// Early and Late are how far from their nominal instants interval ticks can be,
 	// counted from the construction of the cluster, and Drift how much later each
 	// tick can be than the one before it. All 0: not at all. The returns that were

@@ -155,6 +155,9 @@ func (p *Packed) Split(t *trace.Trace) []*trace.Trace {
 	}
 	for _, c := range t.Changes {
 		part := c.Client
+		if c.At > p.parts[part].Duration {
+			continue // the proxy is being asked for its evidence
+		}
 		c.Client, c.Host = 0, host(c.Host)
 		out[part].Add(c)
 	}

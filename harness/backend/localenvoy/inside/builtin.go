@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,7 +28,8 @@ type builtin struct {
 
 	mu      sync.Mutex
 	version int
-	now     int // the configuration that the proxies have; -1: none
+	now     int         // the configuration that the proxies have; -1: none
+	handed  []time.Time // when clusters were handed over
 }
 
 // firstPackedPort is the port of the first client of a packed play.
@@ -247,7 +249,27 @@ func (b *builtin) writeClusters(x *proxy, config int) error {
 			}
 		}
 	}
-	return envoyconfig.WriteCDS(x.xds(), strconv.Itoa(b.version), cs)
+	err := envoyconfig.WriteCDS(x.xds(), strconv.Itoa(b.version), cs)
+	b.handed = append(b.handed, time.Now())
+	return err
+}
+
+// together gives clusters that came at once the time at which they were handed
+// over. Envoy reads a hundred of them in about as many milliseconds, and the timers
+// of all count from when its event loop began with that.
+func (b *builtin) together(built []observe.Built) []observe.Built {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := slices.Clone(built)
+	for i := range out {
+		for _, at := range slices.Backward(b.handed) {
+			if at.Before(out[i].At) {
+				out[i].At = at.UTC().Round(0)
+				break
+			}
+		}
+	}
+	return out
 }
 
 func (b *builtin) writeRoutes(x *proxy, client, config int) error {

@@ -318,7 +318,7 @@ func (p *player) tell() error {
 	return errors.Join(errs...)
 }
 
-// own is what the proxy of a packed play wrote down about a client's clusters.
+// own is what the proxy of a packed play, which is built in, wrote down about a client's clusters.
 func (p *player) own(client int, c observe.Client) observe.Client {
 	mine := map[string]bool{}
 	for i := range p.s.Configs {
@@ -329,26 +329,6 @@ func (p *player) own(client int, c observe.Client) observe.Client {
 	c.Access = slices.DeleteFunc(slices.Clone(c.Access), func(l observe.Line) bool { return !mine[l.Cluster] })
 	c.Upstream = slices.DeleteFunc(slices.Clone(c.Upstream), func(l observe.Line) bool { return !mine[l.Cluster] })
 	c.Outlier = slices.DeleteFunc(slices.Clone(c.Outlier), func(e observe.Event) bool { return !mine[e.Cluster] })
-	c.Built = slices.DeleteFunc(together(c.Built), func(b observe.Built) bool { return !mine[b.Cluster] })
+	c.Built = slices.DeleteFunc(p.plane.(*builtin).together(c.Built), func(b observe.Built) bool { return !mine[b.Cluster] })
 	return c
-}
-
-// pause is how far apart clusters can be that came at once: Envoy builds a hundred
-// in about as many milliseconds.
-const pause = 100 * time.Millisecond
-
-// together gives clusters that came at once the time of the first of them: the
-// timers of all count from when the event loop began with them.
-func together(built []observe.Built) []observe.Built {
-	out := slices.Clone(built)
-	slices.SortFunc(out, func(a, b observe.Built) int { return a.At.Compare(b.At) })
-	var last time.Time
-	for i := range out {
-		at := out[i].At
-		if i > 0 && at.Sub(last) < pause {
-			out[i].At = out[i-1].At
-		}
-		last = at
-	}
-	return out
 }
