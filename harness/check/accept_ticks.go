@@ -39,7 +39,7 @@ func (a *acceptor) beatsOf(l *line, c *xds.Cluster, built, end trace.Sec) *beats
 			continue
 		}
 		n := b.number(ch.At)
-		if d := ch.At - b.nominal(n); d < -a.timing.Early-a.slack || d > a.timing.Late+trace.Sec(n)*a.timing.Drift+a.slack {
+		if d := ch.At - b.nominal(n); d < -a.timing.Early-a.slack || d > min(a.timing.Late+trace.Sec(n)*a.timing.Drift, b.interval/2)+a.slack {
 			continue // no tick: a divergence
 		}
 		s := b.seen[n]
@@ -62,9 +62,18 @@ func atTick(c *trace.Change) bool {
 
 func (b *beats) nominal(n int64) trace.Sec { return b.built + trace.Sec(n)*b.interval }
 
-// number is which tick is nearest.
+// number is which tick is nearest, if it is as late as those before it.
 func (b *beats) number(at trace.Sec) int64 {
-	return int64((at - b.built + b.interval/2) / b.interval)
+	nearest := func(at trace.Sec) int64 { return int64((at - b.built + b.interval/2) / b.interval) }
+	return nearest(at - b.off(nearest(at)-1))
+}
+
+// hostsAt are those that returned at a tick.
+func (b *beats) hostsAt(n int64) map[int32]bool {
+	if s := b.seen[n]; s != nil {
+		return s.hosts
+	}
+	return nil
 }
 
 // off is by how much the last tick that was seen up to this one was off.
@@ -92,11 +101,7 @@ func (b *beats) instants(n int64, t Timing) []trace.Sec {
 
 // returned reports whether exactly the hosts that came back at the tick are told.
 func (b *beats) returned(n int64, st *state, told int) bool {
-	var want map[int32]bool
-	if s := b.seen[n]; s != nil {
-		want = s.hosts
-	}
-	got := 0
+	want, got := b.hostsAt(n), 0
 	for _, u := range st.untold[told:] {
 		if u.Kind == engine.HostReturned || u.Kind == engine.HostUndegraded {
 			if !want[st.traceOf[u.Host]] {
@@ -120,18 +125,24 @@ func (a *acceptor) advance(st *state, to trace.Sec) []*state {
 	instants := st.beats.instants(n, a.timing)
 	if slices.Min(instants) > to {
 		st = st.clone()
-		st.c.Retick(int64(instants[0]))
+		st.c.Retick(int64(instants[0]), int64(a.timing.Slack))
 		return a.drawn(st, to)
 	}
 	at, after := a.tick(st, n, instants)
 	if at > to {
 		st = st.clone()
-		st.c.Retick(int64(at))
+		st.c.Retick(int64(at), int64(a.timing.Slack))
 		return a.drawn(st, to)
 	}
 	var out []*state
 	for _, x := range after {
 		out = append(out, a.advance(x, to)...)
+	}
+	// What compares hosts can have counted results that were in before it fired.
+	if last := slices.Max(instants); st.c.ComparesHosts() && len(st.beats.hostsAt(n)) == 0 && last > to {
+		x := st.clone()
+		x.c.Retick(int64(last), int64(a.timing.Slack))
+		out = append(out, a.drawn(x, to)...)
 	}
 	return out
 }
@@ -142,7 +153,7 @@ func (a *acceptor) tick(st *state, n int64, instants []trace.Sec) (trace.Sec, []
 	var first []*state
 	for _, at := range instants {
 		x := st.clone()
-		x.c.Retick(int64(at))
+		x.c.Retick(int64(at), int64(a.timing.Slack))
 		after := a.drawn(x, at)
 		fits := slices.DeleteFunc(slices.Clone(after), func(y *state) bool {
 			return !st.beats.returned(n, y, len(st.untold))

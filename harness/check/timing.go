@@ -41,7 +41,8 @@ var Inproc = Timing{Slack: Slack}
 var Envoy = Timing{
 	Slack: trace.Sec(5 * time.Millisecond), Cut: trace.Sec(time.Millisecond),
 	Built: trace.Sec(time.Second), Ahead: trace.Sec(time.Minute),
-	Early: trace.Sec(20 * time.Millisecond), Late: trace.Sec(20 * time.Millisecond), Drift: trace.Sec(time.Millisecond),
+	Early: trace.Sec(20 * time.Millisecond), Late: trace.Sec(20 * time.Millisecond), Drift: trace.Sec(4 * time.Millisecond),
+	Hop:      trace.Sec(20 * time.Millisecond),
 	Overflow: trace.Sec(300 * time.Millisecond),
 }
 

@@ -136,7 +136,7 @@ func (d drawer) circuitBreakers() xds.CircuitBreakers {
 
 func (d drawer) outlierDetection() xds.OutlierDetection {
 	od := xds.DefaultOutlierDetection()
-	od.Interval, od.BaseEjectionTime = d.ms(200, 2000), d.ms(100, 3000)
+	od.Interval, od.BaseEjectionTime = d.ms(300, 2000), d.ms(100, 3000)
 	if d.chance(20) {
 		od.MaxEjectionTime = od.BaseEjectionTime + d.ms(0, 2000)
 	}

@@ -244,9 +244,13 @@ func (c *Cluster) Next() (int64, bool) { return c.due, c.due != never }
 // NextTick is when the interval timer fires next, if there is one.
 func (c *Cluster) NextTick() (int64, bool) { return c.detector.NextTick(), c.watched }
 
-// Retick moves the next interval tick, and with it those that follow.
-func (c *Cluster) Retick(at int64) {
-	c.detector.Retick(at)
+// ComparesHosts reports whether interval ticks compare the hosts' results.
+func (c *Cluster) ComparesHosts() bool { return c.watched && c.detector.ComparesHosts() }
+
+// Retick moves the next interval tick, and with it those that follow. Its instant is
+// known to within the doubt.
+func (c *Cluster) Retick(at, doubt int64) {
+	c.detector.Retick(at, doubt)
 	c.due = c.next()
 }
 

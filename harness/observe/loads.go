@@ -98,7 +98,7 @@ func (m *merger) follow(client int32, l life, end trace.Sec, changes []trace.Cha
 	if l.cluster.OutlierDetection == nil {
 		return
 	}
-	k.Retick(math.MaxInt64)
+	k.Retick(math.MaxInt64, 0)
 	for _, c := range changes {
 		h := &m.hosts.Rows[c.Host]
 		v, ok := verdicts[c.Event]

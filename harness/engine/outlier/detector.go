@@ -119,6 +119,7 @@ type Detector struct {
 	active   int
 	degraded int // hosts
 	next     int64
+	doubt    int64 // how far from its instant a tick can be
 	stats    Stats
 }
 
@@ -172,7 +173,7 @@ func marked(hosts []Host) (ejected, degraded int) {
 // statistics aside, and windows that nobody will look at.
 func (d *Detector) Equal(o *Detector) bool {
 	same := func(a, b Host) bool {
-		if !d.comparesHosts() {
+		if !d.ComparesHosts() {
 			a.External, a.LocalOrigin, b.External, b.LocalOrigin = Window{}, Window{}, Window{}, Window{}
 		}
 		return a == b
@@ -190,8 +191,9 @@ func (d *Detector) Active() int { return d.active }
 func (d *Detector) NextTick() int64 { return d.next }
 
 // Retick moves the next interval tick, and with it those that follow: Envoy arms
-// the timer anew at each tick, and a run can show when it fired.
-func (d *Detector) Retick(at int64) { d.next = at }
+// the timer anew at each tick, and a run can show when it fired, give or take the
+// doubt in nanoseconds.
+func (d *Detector) Retick(at, doubt int64) { d.next, d.doubt = at, doubt }
 
 // Follow marks a host as somebody else's detector did. Times and counters stay.
 func (d *Detector) Follow(h int32, v Verdict) {

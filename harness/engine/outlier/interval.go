@@ -60,9 +60,9 @@ func (d *Detector) decay(now int64, chance Chance) {
 	asked, early := !d.rules.DecayNeedsHealthyInterval, true // before Envoy 1.28 there was no doubt
 	rested := func(since int64) bool {
 		switch back := now - since; {
-		case since == 0 || back < int64(d.cfg.Interval):
+		case since == 0 || back < int64(d.cfg.Interval)-d.doubt:
 			return false
-		case back > int64(d.cfg.Interval):
+		case back > int64(d.cfg.Interval)+d.doubt:
 			return true
 		}
 		if !asked {

@@ -21,11 +21,11 @@ type candidate struct {
 	window Window
 }
 
-// comparesHosts reports whether the cluster has hosts enough for either of the
+// ComparesHosts reports whether the cluster has hosts enough for either of the
 // detectors that compare them.
 //
 // Rule: RuleMinimumHosts.
-func (d *Detector) comparesHosts() bool {
+func (d *Detector) ComparesHosts() bool {
 	return d.n >= int(min(d.cfg.SuccessRateMinimumHosts, d.cfg.FailurePercentageMinimumHosts))
 }
 
@@ -55,7 +55,7 @@ func (d *Detector) closeWindows() (external, local []candidate) {
 //
 // Rule: RuleDoubleEjection.
 func (d *Detector) judge(now int64, closed []candidate, bySuccess, byFailure Type, chance Chance, tell func(Event)) {
-	if !d.comparesHosts() {
+	if !d.ComparesHosts() {
 		return
 	}
 	rated, counted := d.enough(closed, d.cfg.SuccessRateRequestVolume), d.enough(closed, d.cfg.FailurePercentageRequestVolume)
