@@ -4,6 +4,7 @@
 //	go run ./hack/differential -n 2000 -seed 1                  drills 0 to 1999 of seed 1, on the newest Envoy
 //	go run ./hack/differential -seed 1 -envoy 1.36 -time 3m     as many as fit into three minutes
 //	go run ./hack/differential -replay out/differential/1-17    one that diverged, ten times at once
+//	go run ./hack/differential -judge out/differential/1-17     its trace, judged again
 //
 // What diverges is played again, made smaller as long as it diverges, and left in
 // the folder -out as schedule.json with a trace. It needs faildrill-live (make
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.summary, "summary", "", "a Markdown file to which a row is added")
 	flag.IntVar(&o.shrink, "shrink", 3, "how many divergences are made smaller")
 	flag.StringVar(&o.replay, "replay", "", "a folder of one that diverged, or its schedule.json")
+	flag.StringVar(&o.judge, "judge", "", "a folder of one that diverged, whose trace is judged again")
 	flag.IntVar(&o.times, "times", 10, "how many copies are played at once with -replay")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -63,13 +65,16 @@ type options struct {
 	envoy          string
 	out, summary   string
 	shrink         int
-	replay         string
+	replay, judge  string
 	times          int
 }
 
 func run(ctx context.Context, o *options) (diverged bool, err error) {
 	if o.batch < 1 || o.batch > differential.Most || o.times < 1 || o.times > differential.Most {
 		return false, fmt.Errorf("batches of %d and %d; expected 1 to %d", o.batch, o.times, differential.Most)
+	}
+	if o.judge != "" {
+		return judge(o.judge)
 	}
 	if o.n == 0 && o.time == 0 && o.replay == "" {
 		return false, errors.New("neither -n nor -time says when it ends")

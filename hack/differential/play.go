@@ -69,10 +69,10 @@ func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err e
 		first := o.from + sum.drills
 		for i := range parts {
 			sum.add(&b.verdicts[i])
-			if d := b.verdicts[i].Divergence; d != nil {
+			if b.verdicts[i].Divergence != nil {
 				folder := filepath.Join(o.out, fmt.Sprintf("%d-%d", o.seed, first+i))
-				fmt.Printf("%s diverged at %.3f s: %s: permitted %s, observed %s\n", folder, d.At, d.Decision, d.Permitted, d.Observed)
-				if err := keep(folder, parts[i], b.traces[i], b.verdicts[i]); err != nil {
+				fmt.Printf("%s %s", folder, words(&b.verdicts[i]))
+				if err := keep(folder, parts[i], b.traces[i], &b.verdicts[i]); err != nil {
 					return false, err
 				}
 			}
@@ -90,7 +90,7 @@ func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err e
 }
 
 // keep leaves a drill that diverged in a folder.
-func keep(folder string, s *schedule.Schedule, t *trace.Trace, v differential.Verdict) error {
+func keep(folder string, s *schedule.Schedule, t *trace.Trace, v *differential.Verdict) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
@@ -110,9 +110,5 @@ func keep(folder string, s *schedule.Schedule, t *trace.Trace, v differential.Ve
 	if err := trace.Write(g, t); err != nil {
 		return err
 	}
-	text := v.Undecided + "\n"
-	if d := v.Divergence; d != nil {
-		text = fmt.Sprintf("at %.6f s: %s\npermitted: %s\nobserved: %s\n", d.At, d.Decision, d.Permitted, d.Observed)
-	}
-	return os.WriteFile(filepath.Join(folder, "verdict.txt"), []byte(text), 0o644)
+	return os.WriteFile(filepath.Join(folder, "verdict.txt"), []byte(words(v)), 0o644)
 }

@@ -60,7 +60,7 @@ func (a *acceptor) heard(at *trace.Attempt) trace.Sec {
 		if c.At < at.Done && d > a.slack {
 			continue // it was decided already
 		}
-		if caused(c) && d < off {
+		if caused(c) && !a.counted(c.Event) && d < off {
 			best, off = c.At, d
 		}
 	}
