@@ -75,6 +75,10 @@ func (a *acceptor) lines() []*line {
 	for i := range a.t.Attempts {
 		at := &a.t.Attempts[i]
 		if at.Host < 0 {
+			if c := a.clusterOf(at); c != "" && at.Result == trace.Overflow {
+				l := get(at.Client, c)
+				l.events = append(l.events, moment{at: at.At, rank: rankPick, pick: at})
+			}
 			continue
 		}
 		l := get(at.Client, a.t.Hosts[at.Host].Cluster)
@@ -107,6 +111,15 @@ func (a *acceptor) lines() []*line {
 		slices.SortStableFunc(l.events, func(x, y moment) int { return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.rank, y.rank)) })
 	}
 	return out
+}
+
+// clusterOf is the cluster that an attempt was for.
+func (a *acceptor) clusterOf(at *trace.Attempt) string {
+	load := &a.s.Clients[at.Client].Load
+	if r := engine.Route(a.configAt(at.Client, at.At), load.Host, load.Port, load.Path); r != nil {
+		return r.Cluster
+	}
+	return ""
 }
 
 // lastSeen is when the last attempt of a request ended, or when it was sent.

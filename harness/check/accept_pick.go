@@ -48,11 +48,26 @@ const maxRejected = 64
 // pick is what can have become of the state by picking the observed host. A retry
 // may have picked hosts before it that its predicate rejected, and a round robin
 // counts those picks too; which levels and hosts they were is not observed.
+//
+// A real proxy does not say which host it was that a circuit breaker kept from a
+// request: it can have been any.
 func (a *acceptor) pick(st *state, at *trace.Attempt) []*state {
+	if at.Host < 0 {
+		var out []*state
+		for _, h := range st.c.Members() {
+			out = append(out, a.picked(st, at, h)...)
+		}
+		return distinct(out)
+	}
 	h := st.hostOf(at.Host)
 	if h < 0 {
 		return nil
 	}
+	return a.picked(st, at, h)
+}
+
+// picked is what can have become of the state by picking the host.
+func (a *acceptor) picked(st *state, at *trace.Attempt, h int32) []*state {
 	tried, policy := a.tried(st, at), a.policy(at)
 	hidden := len(tried) > 0 && st.c.Config().LBPolicy == xds.RoundRobin
 	var out []*state

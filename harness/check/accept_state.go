@@ -148,7 +148,7 @@ func (d *draws) Answer(q engine.Question) (uint64, bool) {
 	switch q.Draw {
 	case engine.DrawOutlier:
 		return d.first(q), true
-	case engine.DrawDecay, engine.DrawSample, engine.DrawJitter:
+	case engine.DrawDecay, engine.DrawSample, engine.DrawJitter, engine.DrawMerge:
 		options = []uint64{0, q.N - 1} // one way and the other
 	case engine.DrawReturn:
 		for i := range q.N {

@@ -23,10 +23,11 @@ const (
 	DrawJitter               // how long the jitter of an ejection is
 	DrawLocality             // which locality of a priority
 	DrawLookUp               // the jitter of a name's next look-up
+	DrawMerge                // whether a change as the merge window ends is still in it
 	draws
 )
 
-var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter", "locality", "look-up"}
+var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter", "locality", "look-up", "merge"}
 
 func (d Draw) String() string { return drawNames[d] }
 

@@ -57,6 +57,7 @@ type Cluster struct {
 	updates  []delivery // on their way to the workers
 	due      int64      // the earliest of all that: when Advance has something to do
 	now      int64      // for picks that depend on it
+	doubt    int64      // how far from its instant what the main thread does can be
 
 	active  []uint32
 	workers workers
@@ -251,6 +252,7 @@ func (c *Cluster) ComparesHosts() bool { return c.watched && c.detector.Compares
 // known to within the doubt.
 func (c *Cluster) Retick(at, doubt int64) {
 	c.detector.Retick(at, doubt)
+	c.doubt = doubt
 	c.due = c.next()
 }
 
@@ -414,7 +416,7 @@ func (l luck) FirstOutlier(t outlier.Type, hosts []int32) int {
 func (c *Cluster) healthChanged(at int64, ch *Chooser, tell func(Change)) {
 	for p := range c.merge {
 		c.rebuild(p)
-		if c.isDue(p, at, true) {
+		if c.isDue(p, at, true, ch) {
 			c.deliver(at, ch, tell, p)
 		}
 	}
@@ -424,16 +426,29 @@ func (c *Cluster) healthChanged(at int64, ch *Chooser, tell func(Change)) {
 // waits. Only a change that leaves the hosts the same ones can be merged.
 //
 // Rule: RuleMergeWindow, RuleMembersAtOnce.
-func (c *Cluster) isDue(p int, at int64, mergeable bool) bool {
+func (c *Cluster) isDue(p int, at int64, mergeable bool, ch *Chooser) bool {
 	w, m := int64(c.cfg.UpdateMergeWindow), &c.merge[p]
 	switch {
-	case !mergeable || w == 0 || wholeMillis(at-m.last) > wholeMillis(w):
+	case !mergeable || w == 0 || c.passed(wholeMillis(at-m.last) > wholeMillis(w), at-m.last-w, ch):
 		*m = merge{last: at}
 		return true
 	case m.timer == 0:
 		m.timer = at + w
 	}
 	return false
+}
+
+// passed is whether a merge window has passed, off nanoseconds after its end. Where
+// the instants are in doubt, an observation can know better.
+func (c *Cluster) passed(said bool, off int64, ch *Chooser) bool {
+	if c.doubt == 0 || off < -c.doubt || off > c.doubt {
+		return said
+	}
+	otherwise := uint64(0)
+	if said {
+		otherwise = 1
+	}
+	return ch.Observed(Question{Draw: DrawMerge, N: 2}, otherwise) == 1
 }
 
 // standing is how a host counts in its priority.

@@ -37,6 +37,7 @@
 //
 //	what                                         predicting                 accepting
 //	who decays at the first or the second tick   37 : 63, as measured       either (DrawDecay)
+//	a change as a merge window ends              by the millisecond         either (DrawMerge)
 //	which equal outlier goes under the cap       any                        the one that went (DrawOutlier)
 //	which of several returns is told at once     the first                  any of them (DrawReturn)
 //	a pick within two thread hops of a change    after both hops (Delays)   before or after it

@@ -29,12 +29,12 @@ func (c *Cluster) Update(now int64, cfg *xds.Cluster, hosts []Host, ch *Chooser,
 	}
 	batch := cfg.Type == xds.EDS && c.rules.EDSHealthChangeImmediate
 	var due []int
-	for p, ch := range m.changes {
-		if ch == unchanged {
+	for p, change := range m.changes {
+		if change == unchanged {
 			continue
 		}
 		c.rebuild(p)
-		if c.isDue(p, now, ch != otherHosts && !batch) {
+		if c.isDue(p, now, change != otherHosts && !batch, ch) {
 			due = append(due, p)
 		}
 	}
