@@ -31,13 +31,16 @@ func (a *acceptor) report(st *state, at *trace.Attempt) {
 	st.c.Report(int64(a.heard(at))-hops.ToMain, h, res, int(at.Status), &st.ch, st.tell)
 }
 
-// connected counts that the attempt had a connection: as soon as it was picked,
-// since connections of one machine take no time.
+// connected counts that the attempt had a connection.
 func (a *acceptor) connected(st *state, at *trace.Attempt) {
 	if h := st.hostOf(at.Host); h >= 0 {
-		st.c.Report(int64(at.At), h, outlier.ConnectSuccess, 0, &st.ch, st.tell)
+		st.c.Report(int64(connectedAt(at)), h, outlier.ConnectSuccess, 0, &st.ch, st.tell)
 	}
 }
+
+// connectedAt is when an attempt had its connection: where nobody saw that, as soon
+// as it was picked.
+func connectedAt(at *trace.Attempt) trace.Sec { return min(max(at.At, at.Connected), at.Done) }
 
 // wasConnected reports whether outlier detection heard of a connection of the
 // attempt.
@@ -114,6 +117,9 @@ func (a *acceptor) change(st *state, c *trace.Change) bool {
 // observed by now.
 func (a *acceptor) overdue(st *state, now trace.Sec) bool {
 	for _, u := range st.untold {
+		if trace.Sec(u.At) > a.s.Duration {
+			continue // after the drill nobody looks
+		}
 		late := 2 * a.slack
 		if a.counted(changeNames[u.Kind]) {
 			late += 2 * a.timing.Overflow

@@ -84,7 +84,7 @@ func (a *acceptor) lines() []*line {
 		l := get(at.Client, a.t.Hosts[at.Host].Cluster)
 		l.events = append(l.events, moment{at: at.At, rank: rankPick, pick: at}, moment{at: at.Done, rank: rankReport, report: at})
 		if wasConnected(at) {
-			l.events = append(l.events, moment{at: at.At, rank: rankReady, ready: at})
+			l.events = append(l.events, moment{at: connectedAt(at), rank: rankReady, ready: at})
 		}
 	}
 	for i := range a.t.Changes {

@@ -43,7 +43,7 @@ var Envoy = Timing{
 	Built: trace.Sec(time.Second), Ahead: trace.Sec(time.Minute),
 	Early: trace.Sec(20 * time.Millisecond), Late: trace.Sec(20 * time.Millisecond), Drift: trace.Sec(4 * time.Millisecond),
 	Hop:      trace.Sec(20 * time.Millisecond),
-	Overflow: trace.Sec(300 * time.Millisecond),
+	Overflow: trace.Sec(450 * time.Millisecond),
 }
 
 // TimingOf is the timing of a backend.

@@ -24,6 +24,9 @@ func flagsOf(letters string) (f trace.Flags, unknown []string) {
 	return f, unknown
 }
 
+// atOnce is how long it takes to get a connection that nobody else waits for.
+const atOnce = 10 * time.Millisecond
+
 // attempts are those of the upstream log, by request and in their order.
 func (m *merger) attempts(client int32, c *Client) []trace.Attempt {
 	log := slices.Clone(c.Upstream)
@@ -32,6 +35,9 @@ func (m *merger) attempts(client int32, c *Client) []trace.Attempt {
 	for i := range log {
 		l := &log[i]
 		a := m.attempt(client, l)
+		if l.SendBegin > atOnce {
+			a.Connected = a.At + trace.Sec(l.SendBegin)
+		}
 		if n := len(out); n > 0 && out[n-1].Request == l.Request {
 			a.N = out[n-1].N + 1
 			// The line of an attempt is written when its stream is cleared away.

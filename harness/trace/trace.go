@@ -191,6 +191,8 @@ type Attempt struct {
 	Status  int32  `json:"status,omitempty"`
 	Result  Result `json:"result"`
 	Charged bool   `json:"charged"` // counted against the host by outlier detection
+	// Connected is when it had a connection, where that was observed.
+	Connected Sec `json:"connected,omitempty"`
 	// Inferred: no log has the attempt. That it was made is certain; when, on
 	// which host and how it ended is what fits the counters.
 	Inferred bool `json:"inferred,omitempty"`
