@@ -60,8 +60,8 @@ func (a *acceptor) heard(at *trace.Attempt) trace.Sec {
 	off := max(a.slack, a.timing.Hop) + 1
 	for _, c := range a.changes[at.Host] {
 		d := max(c.At-at.Done, at.Done-c.At)
-		if c.At < at.Done && d > a.slack {
-			continue // it was decided already
+		if c.At < at.Done && (d > a.slack || a.timing.Hop > 0) {
+			continue // it was decided already: the logs are merged so that a change follows its cause
 		}
 		if caused(c) && !a.counted(c.Event) && d < off {
 			best, off = c.At, d

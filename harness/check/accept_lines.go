@@ -91,8 +91,11 @@ func (a *acceptor) lines() []*line {
 		c := &a.t.Changes[i]
 		l := get(c.Client, a.t.Hosts[c.Host].Cluster)
 		at := c.At
-		if a.counted(c.Event) {
+		switch {
+		case a.counted(c.Event):
 			at += a.timing.Overflow
+		case atTick(c):
+			at += a.timing.Cut // a result can have been in before the tick
 		}
 		l.events = append(l.events, moment{at: at, rank: rankChange, change: c})
 	}

@@ -138,11 +138,35 @@ func (a *acceptor) advance(st *state, to trace.Sec) []*state {
 	for _, x := range after {
 		out = append(out, a.advance(x, to)...)
 	}
+	out = append(out, a.laterTick(st, n, instants, to)...)
 	// What compares hosts can have counted results that were in before it fired.
 	if last := slices.Max(instants); st.c.ComparesHosts() && len(st.beats.hostsAt(n)) == 0 && last > to {
 		x := st.clone()
 		x.c.Retick(int64(last), int64(a.timing.Slack))
 		out = append(out, a.drawn(x, to)...)
+	}
+	return out
+}
+
+// laterTick is what can have become of the state if a tick that was seen came at the
+// end of what the log cut off its time, after a result that was in by then.
+func (a *acceptor) laterTick(st *state, n int64, instants []trace.Sec, to trace.Sec) (out []*state) {
+	last := slices.Max(instants)
+	if len(st.beats.hostsAt(n)) == 0 {
+		return nil
+	}
+	x := st.clone()
+	x.c.Retick(int64(last), int64(a.timing.Slack))
+	if due, ok := x.c.Next(); !ok || due >= int64(last) {
+		return nil
+	}
+	if last > to {
+		return a.drawn(x, to)
+	}
+	for _, y := range a.drawn(x, last) {
+		if st.beats.returned(n, y, len(st.untold)) {
+			out = append(out, a.advance(y, to)...)
+		}
 	}
 	return out
 }
