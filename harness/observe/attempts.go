@@ -25,7 +25,7 @@ func flagsOf(letters string) (f trace.Flags, unknown []string) {
 }
 
 // atOnce is how long it takes to get a connection that nobody else waits for.
-const atOnce = 10 * time.Millisecond
+const atOnce = time.Millisecond
 
 // attempts are those of the upstream log, by request and in their order.
 func (m *merger) attempts(client int32, c *Client) []trace.Attempt {
