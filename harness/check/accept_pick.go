@@ -125,6 +125,9 @@ func (g *way) localityOf(q engine.Question) (uint64, bool) {
 		}
 	}
 	g.note(at, others)
+	if at >= len(q.Groups) {
+		return 0, false // the answer was for another question: this way leads elsewhere
+	}
 	return uint64(at), ok || len(g.went) <= len(g.fall)
 }
 
