@@ -7,7 +7,7 @@ FAILDRILL := $(GO) run ./harness/cmd/faildrill
 # Property tests draw the same cases in every run; `make fuzz` looks for new ones.
 export RAPID_SEED ?= 1
 
-.PHONY: translate help drill build test test-race e2e kill-list fuzz bench tools update verify clean
+.PHONY: translate help drill build test test-race e2e differential kill-list fuzz bench tools update verify clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,13 @@ test-race: ## the same under the race detector; needs a C compiler
 
 e2e: ## every scenario on every backend that this machine can run
 	@hack/e2e.sh
+
+N ?= 2000
+SEED ?= 1
+ENVOY ?= 1.40
+TIME ?= 0
+differential: build ## N random small drills of a SEED on a real ENVOY, held against the engine; no longer than TIME (3m)
+	FAILDRILL_LIVE=$(CURDIR)/bin/faildrill-live $(GO) run ./hack/differential -n $(N) -seed $(SEED) -envoy $(ENVOY) -time $(TIME)
 
 kill-list: ## break every rule once; a test that is named for it has to fail
 	$(GO) run ./hack/killlist

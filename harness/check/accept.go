@@ -45,6 +45,9 @@ func AcceptWithin(s *schedule.Schedule, t *trace.Trace, timing Timing) (d *resul
 	}
 	for _, line := range a.lines() {
 		if d := a.line(line); d != nil {
+			if late := a.late(d.At); a.timing.Hop > 0 && late > a.timing.Hop {
+				return nil, fmt.Sprintf("the proxy was %v late around %s", late.D().Round(time.Millisecond), seconds(trace.Sec(d.At*1e9)))
+			}
 			return a.orUnknown(d)
 		}
 	}
@@ -54,9 +57,6 @@ func AcceptWithin(s *schedule.Schedule, t *trace.Trace, timing Timing) (d *resul
 // orUnknown is a divergence, unless an attempt before it was inferred, or the names
 // of a live proxy's hosts had begun to change: nobody sees when it looks them up.
 func (a *acceptor) orUnknown(d *result.Divergence) (*result.Divergence, string) {
-	if late := a.late(d.At); a.timing.Hop > 0 && late > a.timing.Hop {
-		return nil, fmt.Sprintf("the proxy was %v late around %s", late.D().Round(time.Millisecond), seconds(trace.Sec(d.At*1e9)))
-	}
 	for i := range a.s.Steps {
 		if st := &a.s.Steps[i]; a.timing.Cut > 0 && st.Fault != nil && st.Fault.IsDNS() && st.At.Seconds() <= d.At {
 			return nil, fmt.Sprintf("nobody saw when the proxy looked up %s after %s", st.Fault.DNS, seconds(st.At))

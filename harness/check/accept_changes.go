@@ -28,7 +28,12 @@ func (a *acceptor) report(st *state, at *trace.Attempt) {
 	default:
 		return // cancelled: nothing was reported
 	}
-	st.c.Report(int64(a.heard(at))-hops.ToMain, h, res, int(at.Status), &st.ch, st.tell)
+	now := int64(a.heard(at)) - hops.ToMain
+	// A state in which something that is due has not happened yet hears of it before that.
+	if due, ok := st.c.Next(); ok && a.timing.Hop > 0 && due <= now+hops.ToMain && due > int64(at.Done-a.slack) {
+		now = due - 1 - hops.ToMain
+	}
+	st.c.Report(now, h, res, int(at.Status), &st.ch, st.tell)
 }
 
 // connected counts that the attempt had a connection.
