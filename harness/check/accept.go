@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/result"
@@ -45,9 +44,6 @@ func AcceptWithin(s *schedule.Schedule, t *trace.Trace, timing Timing) (d *resul
 	}
 	for _, line := range a.lines() {
 		if d := a.line(line); d != nil {
-			if late := a.late(d.At); a.timing.Hop > 0 && late > a.timing.Hop {
-				return nil, fmt.Sprintf("the proxy was %v late around %s", late.D().Round(time.Millisecond), seconds(trace.Sec(d.At*1e9)))
-			}
 			return a.orUnknown(d)
 		}
 	}
@@ -68,37 +64,6 @@ func (a *acceptor) orUnknown(d *result.Divergence) (*result.Divergence, string) 
 		}
 	}
 	return d, ""
-}
-
-// around is how near a proxy's lateness has to be to explain what it did: its threads
-// hear of each other's decisions that much later.
-const around = 1.0 // second
-
-// late is how long at most it took around an instant until a request that was sent
-// was picked for, or until its answer was there.
-func (a *acceptor) late(at float64) trace.Sec {
-	type key struct{ client, n int32 }
-	first, last := map[key]trace.Sec{}, map[key]trace.Sec{}
-	for i := range a.t.Attempts {
-		t := &a.t.Attempts[i]
-		k := key{t.Client, t.Request}
-		if t.N == 1 {
-			first[k] = t.At
-		}
-		last[k] = max(last[k], t.Done)
-	}
-	late := trace.Sec(0)
-	for i := range a.t.Requests {
-		r := &a.t.Requests[i]
-		k := key{r.Client, r.N}
-		if d := r.Done.Seconds() - at; d > around || r.Sent.Seconds()-at < -around && d < -around {
-			continue
-		}
-		if f, ok := first[k]; ok {
-			late = max(late, f-r.Sent, r.Done-last[k])
-		}
-	}
-	return late
 }
 
 type acceptor struct {
