@@ -20,7 +20,6 @@ type batch struct {
 	verdicts []differential.Verdict
 	traces   []*trace.Trace
 	stall    time.Duration
-	files    map[string][]byte
 }
 
 // play packs the drills, plays them, and judges each.
@@ -30,7 +29,7 @@ func (p *player) play(ctx context.Context, parts []*schedule.Schedule, seed uint
 	if err := p.backend.Play(ctx, pack.Schedule, &c); err != nil {
 		return nil, fmt.Errorf("playing %s on Envoy %s: %w", pack.Schedule.Name, p.envoy.Version, err)
 	}
-	b := &batch{verdicts: make([]differential.Verdict, len(parts)), traces: pack.Split(&c.Trace), stall: c.Trace.LongestStall(), files: c.Files}
+	b := &batch{verdicts: make([]differential.Verdict, len(parts)), traces: pack.Split(&c.Trace), stall: c.Trace.LongestStall()}
 	var judging sync.WaitGroup
 	next := make(chan int)
 	for range runtime.GOMAXPROCS(0) {
@@ -67,9 +66,11 @@ func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err e
 			return false, err
 		}
 		first := o.from + sum.drills
+		var found []int
 		for i := range parts {
 			sum.add(&b.verdicts[i])
 			if b.verdicts[i].Divergence != nil {
+				found = append(found, i)
 				folder := filepath.Join(o.out, fmt.Sprintf("%d-%d", o.seed, first+i))
 				fmt.Printf("%s %s", folder, words(&b.verdicts[i]))
 				if err := keep(folder, parts[i], b.traces[i], &b.verdicts[i]); err != nil {
@@ -79,6 +80,12 @@ func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err e
 		}
 		sum.took = time.Since(begin)
 		fmt.Printf("batch of %d in %v, longest stall %v; %s\n", count, time.Since(began).Round(time.Millisecond), b.stall, sum.line())
+		for _, i := range found[:min(len(found), o.shrink)] {
+			o.shrink--
+			if err := p.shrink(ctx, filepath.Join(o.out, fmt.Sprintf("%d-%d", o.seed, first+i)), parts[i], o.seed); err != nil {
+				return true, err
+			}
+		}
 	}
 	fmt.Println(sum.line())
 	if o.summary != "" {
@@ -91,15 +98,7 @@ func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err e
 
 // keep leaves a drill that diverged in a folder.
 func keep(folder string, s *schedule.Schedule, t *trace.Trace, v *differential.Verdict) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	f, err := os.Create(filepath.Join(folder, "schedule.json"))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := s.Save(f); err != nil {
+	if err := keepSchedule(folder, s); err != nil {
 		return err
 	}
 	g, err := os.Create(filepath.Join(folder, "trace.jsonl"))
@@ -111,4 +110,16 @@ func keep(folder string, s *schedule.Schedule, t *trace.Trace, v *differential.V
 		return err
 	}
 	return os.WriteFile(filepath.Join(folder, "verdict.txt"), []byte(words(v)), 0o644)
+}
+
+func keepSchedule(folder string, s *schedule.Schedule) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(folder, "schedule.json"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return s.Save(f)
 }
