@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"math"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,4 +127,15 @@ func (p *played) row(table int, upstream int32) trace.Row {
 // errors are the requests that failed.
 func (p *played) errors() []trace.Request {
 	return slices.DeleteFunc(slices.Clone(p.tr.Requests), func(r trace.Request) bool { return !r.Failed() })
+}
+
+// atOnce reports whether all attempts of a request began within the slack.
+func (p *played) atOnce(r trace.Request) bool {
+	first, last := trace.Sec(math.MaxInt64), trace.Sec(math.MinInt64)
+	for a := range p.tr.AllAttempts() {
+		if a.Client == r.Client && a.Request == r.N {
+			first, last = min(first, a.At), max(last, a.At)
+		}
+	}
+	return last-first <= p.slack
 }
