@@ -1,8 +1,8 @@
 package backendtest
 
 import (
-	"math"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
