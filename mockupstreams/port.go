@@ -178,12 +178,17 @@ func (p *port) changed(nc net.Conn, state http.ConnState) {
 	}
 }
 
+// closeIdle ends a connection whose request has ended: the client may have its
+// answer, which did not announce this, and send the next request already.
 func (p *port) closeIdle(c *conn) {
-	if !c.http2.Load() {
+	switch {
+	case c.http2.Load():
+		p.closeLater(c, http2Grace)
+	case p.idleGrace > 0:
+		p.closeLater(c, p.idleGrace)
+	default:
 		c.Close()
-		return
 	}
-	p.closeLater(c, http2Grace)
 }
 
 // closeLater closes the connection if it is idle then, and is still not wanted.

@@ -97,7 +97,22 @@ func TestRefuseLetsRequestsEnd(t *testing.T) {
 
 // With a grace, a request that is on its way when the refusal begins is answered.
 func TestRefuseWithIdleGrace(t *testing.T) {
-	s := startTest(t, func(cfg *Config) { cfg.IdleGrace = time.Second })
+	s := startTest(t, func(cfg *Config) { cfg.IdleGrace = time.Hour })
+	used, r := dial(t, s.Addrs()[0])
+	if _, err := rawGet(t, used, r, "/"); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, s, `{"name": "down", "refuse": true}`)
+	wantRefused(t, s.Addrs()[0])
+	res, err := rawGet(t, used, r, "/")
+	if err != nil || res.StatusCode != 200 || !res.Close {
+		t.Errorf("got %v, %v, want an answer that closes the connection", res, err)
+	}
+}
+
+// The grace ends: then a connection that nobody used is closed.
+func TestIdleGraceEnds(t *testing.T) {
+	s := startTest(t, func(cfg *Config) { cfg.IdleGrace = 50 * time.Millisecond })
 	used, r := dial(t, s.Addrs()[0])
 	idle, _ := dial(t, s.Addrs()[0])
 	if _, err := rawGet(t, used, r, "/"); err != nil {
@@ -105,14 +120,11 @@ func TestRefuseWithIdleGrace(t *testing.T) {
 	}
 	eventually(t, "two connections", func() bool { return s.Counts().Connections == 2 })
 	apply(t, s, `{"name": "down", "refuse": true}`)
-	wantRefused(t, s.Addrs()[0])
-	res, err := rawGet(t, used, r, "/")
-	if err != nil || res.StatusCode != 200 || !res.Close {
-		t.Errorf("got %v, %v, want an answer that closes the connection", res, err)
-	}
-	idle.SetReadDeadline(time.Now().Add(patience))
-	if n, err := idle.Read(make([]byte, 1)); n != 0 || isTimeout(err) {
-		t.Errorf("reading: got %d bytes, %v, want the end", n, err)
+	for _, c := range []net.Conn{used, idle} {
+		c.SetReadDeadline(time.Now().Add(patience))
+		if n, err := c.Read(make([]byte, 1)); n != 0 || isTimeout(err) {
+			t.Errorf("reading: got %d bytes, %v, want the end", n, err)
+		}
 	}
 }
 

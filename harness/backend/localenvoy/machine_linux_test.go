@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -147,7 +148,8 @@ func newMachine(t testing.TB) *machine {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(e.Path, filepath.Join(m.dir, "cache/faildrill/envoy", filepath.Base(filepath.Dir(e.Path)), "envoy")); err != nil {
+	// Not a symbolic link: another user may not be allowed to follow it.
+	if err := copyFile(filepath.Join(m.dir, "cache/faildrill/envoy", filepath.Base(filepath.Dir(e.Path)), "envoy"), e.Path); err != nil {
 		t.Fatal(err)
 	}
 	m.env = []string{
@@ -155,6 +157,24 @@ func newMachine(t testing.TB) *machine {
 	}
 	t.Cleanup(func() { m.clean() })
 	return m
+}
+
+// copyFile is a hard link where both are on one file system: Envoy is large.
+func copyFile(to, from string) error {
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 func (m *machine) setenv(key, value string) { m.env = append(m.env, key+"="+value) }

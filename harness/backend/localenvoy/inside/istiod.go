@@ -114,7 +114,6 @@ func (c *fromIstiod) start(ctx context.Context) error {
 	maps.Copy(mesh, c.p.s.MeshConfig)
 	c.pod, err = istiod.Start(ctx, istiod.Options{
 		Binary: c.p.o.Istiod.Path, Dir: c.p.path("istiod"), Host: c.p.box.Network.Outer().String(), DebounceAfter: debounce,
-		Documents:  c.p.s.Documents[0],
 		MeshConfig: mesh,
 	})
 	if err != nil {
