@@ -199,7 +199,6 @@ func (m *machine) command(args ...string) *exec.Cmd {
 type said struct {
 	code           int
 	stdout, stderr string
-	took           time.Duration
 	run            result.Run // zero: it printed none
 }
 
@@ -208,7 +207,6 @@ type running struct {
 	*machine
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
-	began          time.Time
 	ended          chan struct{}
 	namespaces     map[string]bool // of all its processes that were seen
 }
@@ -216,7 +214,7 @@ type running struct {
 // start starts faildrill with -o json.
 func (m *machine) start(cmd *exec.Cmd) *running {
 	m.Helper()
-	r := &running{machine: m, cmd: cmd, began: time.Now(), ended: make(chan struct{}), namespaces: map[string]bool{}}
+	r := &running{machine: m, cmd: cmd, ended: make(chan struct{}), namespaces: map[string]bool{}}
 	cmd.Stdout, cmd.Stderr = &r.stdout, &r.stderr
 	if err := cmd.Start(); err != nil {
 		m.Fatal(err)
@@ -243,7 +241,7 @@ func (r *running) wait() said {
 	case <-time.After(most):
 		r.Fatalf("it runs after %v", most)
 	}
-	s := said{code: r.cmd.ProcessState.ExitCode(), stdout: r.stdout.String(), stderr: r.stderr.String(), took: time.Since(r.began)}
+	s := said{code: r.cmd.ProcessState.ExitCode(), stdout: r.stdout.String(), stderr: r.stderr.String()}
 	var doc result.Document[result.Run]
 	if json.Unmarshal([]byte(s.stdout), &doc) == nil && len(doc.Results) == 1 {
 		s.run = doc.Results[0]
@@ -253,6 +251,23 @@ func (r *running) wait() said {
 	}
 	return s
 }
+
+// judged waits for the end of a run. One that was inconclusive, since the machine
+// was late, is played again.
+func (r *running) judged(again func() *running) said {
+	r.Helper()
+	s := r.wait()
+	for n := 1; s.code == inconclusive && n < 5; n++ {
+		r.Logf("attempt %d: %s", n, s.run.Reason)
+		next := again()
+		s = next.wait()
+		maps.Copy(r.namespaces, next.namespaces)
+	}
+	return s
+}
+
+// inconclusive is that exit code.
+const inconclusive = 4
 
 // process is one of the run's, as seen from outside.
 type process struct {
