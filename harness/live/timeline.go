@@ -89,29 +89,23 @@ func (d *drive) carryOut(ctx context.Context, e entry) error {
 
 // upstreamOf is the upstream that a step is about, or -1.
 func (d *drive) upstreamOf(step int) int32 {
-	st := &d.s.Steps[step]
-	switch st.Kind {
-	case schedule.KindFault:
-		return st.Fault.Upstream
-	case schedule.KindHeal:
-		if f := FaultOf(d.s, step); f != nil {
-			return f.Upstream
-		}
+	if begun := BegunBy(d.s, step); begun >= 0 {
+		return d.s.Steps[begun].Fault.Upstream
 	}
 	return -1
 }
 
-// FaultOf is the fault that a step begins, or that it heals: the latest one of
-// that name before it. Nil: the step has to do with no fault.
-func FaultOf(s *schedule.Schedule, step int) *schedule.Fault {
+// BegunBy is the step that began the fault which a step begins or heals: itself, or
+// the latest one of that name before it; -1: the step has to do with no fault.
+func BegunBy(s *schedule.Schedule, step int) int {
 	st := &s.Steps[step]
-	if st.Kind != schedule.KindHeal {
-		return st.Fault
+	if st.Kind == schedule.KindFault {
+		return step
 	}
-	for i := step - 1; i >= 0; i-- {
+	for i := step - 1; i >= 0 && st.Kind == schedule.KindHeal; i-- {
 		if f := s.Steps[i].Fault; f != nil && f.Name == st.Heal {
-			return f
+			return i
 		}
 	}
-	return nil
+	return -1
 }

@@ -217,19 +217,3 @@ func (n *network) atWork(step int) bool {
 	}
 	return false
 }
-
-// addresses are those of an upstream on the port, or on all its ports.
-func (n *network) addresses(upstream int32, port uint32) []string {
-	u := &n.s.Upstreams[upstream]
-	ports := u.Ports
-	if port != 0 {
-		ports = []uint32{port}
-	}
-	var as []string
-	for _, ip := range u.IPs {
-		for _, p := range ports {
-			as = append(as, netip.AddrPortFrom(ip, uint16(p)).String())
-		}
-	}
-	return as
-}

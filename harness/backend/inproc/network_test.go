@@ -41,7 +41,7 @@ func startNetwork(t *testing.T, s *schedule.Schedule) *network {
 func reach(n *network, addresses ...string) string {
 	var out []string
 	for _, a := range addresses {
-		ctx, cancel := context.WithTimeout(context.Background(), silence)
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		nc, err := n.dial(ctx, a)
 		cancel()
 		switch {

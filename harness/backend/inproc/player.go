@@ -115,7 +115,7 @@ func (p *player) Step(_ context.Context, step int) error {
 	case schedule.KindFault:
 		return p.fault(step)
 	case schedule.KindHeal:
-		begun := begunBy(p.s, step)
+		begun := live.BegunBy(p.s, step)
 		if begun >= 0 && p.s.Steps[begun].Fault.IsDNS() {
 			p.w.lock()
 			defer p.w.unlock()
@@ -149,16 +149,6 @@ func (p *player) fault(step int) error {
 	}
 	p.w.leave(f.Upstream)
 	return nil
-}
-
-// begunBy is the step that began the fault which this step heals, or -1.
-func begunBy(s *schedule.Schedule, step int) int {
-	for i := step - 1; i >= 0; i-- {
-		if f := s.Steps[i].Fault; f != nil && f.Name == s.Steps[step].Heal {
-			return i
-		}
-	}
-	return -1
 }
 
 // Observe is the endpoint table of all proxies.

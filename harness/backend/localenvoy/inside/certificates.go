@@ -100,16 +100,11 @@ func (c *certificates) serve(p *player, x *proxy) error {
 
 func (x *proxy) sdsPath() string { return x.path("sds.sock") }
 
-// shows connects by TLS and says whether the upstream does what a fault of TLS says.
-func (p *player) shows(fault, address string) bool {
-	nc, err := p.dialPlain(address)
-	if err != nil {
-		return false
-	}
-	defer nc.Close()
+// shows begins TLS and says whether the upstream does what a fault of TLS says.
+func shows(fault string, nc net.Conn) bool {
 	_ = nc.SetDeadline(time.Now().Add(time.Second))
 	c := tls.Client(nc, &tls.Config{InsecureSkipVerify: true}) // it is looked at, whatever it shows
-	err = c.Handshake()
+	err := c.Handshake()
 	if fault == schedule.TLSPlaintext {
 		var plain tls.RecordHeaderError
 		return errors.As(err, &plain)

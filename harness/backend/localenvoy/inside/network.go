@@ -128,11 +128,9 @@ func (n *network) isService(name string) bool {
 // step carries out a fault or a heal.
 func (n *network) step(step int) error {
 	st := &n.p.s.Steps[step]
-	begun := step
-	if st.Kind == schedule.KindHeal {
-		if begun = begunBy(n.p.s, step); begun < 0 {
-			return nil
-		}
+	begun := live.BegunBy(n.p.s, step)
+	if begun < 0 {
+		return nil
 	}
 	f := n.p.s.Steps[begun].Fault
 	switch {
@@ -174,7 +172,7 @@ func (n *network) blackhole(step int, begin bool) error {
 	if !begin {
 		return n.heal(step, srv)
 	}
-	n.holes[step] = n.addresses(f.Upstream, f.Port)
+	n.holes[step] = live.Addresses(&n.p.s.Upstreams[f.Upstream], f.Port)
 	if err := n.drop(); err != nil {
 		return err
 	}
@@ -217,20 +215,6 @@ func (n *network) drop() error {
 	return n.p.box.Drop(all)
 }
 
-// addresses are those at which an upstream serves; port 0 is all ports.
-func (n *network) addresses(upstream int32, port uint32) []netip.AddrPort {
-	u := &n.p.s.Upstreams[upstream]
-	var as []netip.AddrPort
-	for _, ip := range u.IPs {
-		for _, have := range u.Ports {
-			if port == 0 || port == have {
-				as = append(as, netip.AddrPortFrom(ip, uint16(have)))
-			}
-		}
-	}
-	return as
-}
-
 // atWork reports whether the fault of a step is there.
 func (n *network) atWork(step int) bool {
 	n.mu.Lock()
@@ -246,30 +230,15 @@ func (n *network) atWork(step int) bool {
 	return srv != nil && slices.ContainsFunc(srv.Faults(), func(m mockupstreams.Fault) bool { return m.Name == mockName(step) })
 }
 
-// met is how many requests have met the fault of a step.
-func (n *network) met(step int) int {
-	if srv := n.upstreams[n.p.s.Steps[step].Fault.Upstream]; srv != nil {
-		return srv.Counts().ByFault[mockName(step)]
-	}
-	return 0
-}
-
-// wasAsked reports whether somebody got the answer that a DNS fault gives.
-func (n *network) wasAsked(step int) bool {
+// met reports whether somebody has met the fault of a step.
+func (n *network) met(step int) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if srv := n.upstreams[n.p.s.Steps[step].Fault.Upstream]; srv != nil && srv.Counts().ByFault[mockName(step)] > 0 {
+		return true
+	}
 	return n.answered[step]
 }
 
 // mockName is a name that a fake upstream accepts.
 func mockName(step int) string { return fmt.Sprintf("step-%d", step) }
-
-// begunBy is the step that began the fault which this step heals, or -1.
-func begunBy(s *schedule.Schedule, step int) int {
-	for i := step - 1; i >= 0; i-- {
-		if f := s.Steps[i].Fault; f != nil && f.Name == s.Steps[step].Heal {
-			return i
-		}
-	}
-	return -1
-}
