@@ -83,7 +83,7 @@ func ConfigDump(dump []byte) ([]Built, error) {
 	for _, c := range v.Configs {
 		for _, a := range append(c.Active, c.active) {
 			if a.Cluster.Name != "" && !a.LastUpdated.IsZero() {
-				out = append(out, Built{a.LastUpdated, a.Cluster.Name})
+				out = append(out, Built{a.LastUpdated.UTC(), a.Cluster.Name})
 			}
 		}
 	}

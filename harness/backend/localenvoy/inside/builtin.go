@@ -15,7 +15,6 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 
-	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/xds"
@@ -215,7 +214,7 @@ func (x *proxy) has(ctx context.Context, want versions) error {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 			have[name] = strings.Trim(value, `"`)
 			if strings.HasSuffix(name, ".update_rejected") && value != "0" {
-				return false, &backend.RejectedError{By: "Envoy", Reason: x.reason()}
+				return false, x.refused()
 			}
 		}
 		for name, v := range want {

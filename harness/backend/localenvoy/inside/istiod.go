@@ -143,7 +143,7 @@ func (c *fromIstiod) start(ctx context.Context) error {
 		if err := x.await(ctx, "took requests", x.live); err != nil {
 			return err
 		}
-		if err := x.taken(ctx, 0, 0); err != nil {
+		if err := x.taken(ctx, 0, 0, 0); err != nil {
 			return err
 		}
 	}
@@ -186,30 +186,4 @@ func (c *fromIstiod) stop() {
 	if c.pod != nil {
 		c.pod.Stop()
 	}
-}
-
-// pushed waits until a proxy has taken what istiod pushed after it had taken so
-// many updates.
-func (x *proxy) pushed(ctx context.Context, before, refused int64) error {
-	if err := x.taken(ctx, before, refused); err != nil {
-		return err
-	}
-	last, since := int64(-1), time.Now()
-	err := x.await(ctx, "was quiet", func() (bool, error) {
-		now, no, warming, err := x.updates()
-		if err != nil {
-			return false, x.silent(err)
-		}
-		if no > refused {
-			return false, &backend.RejectedError{By: "Envoy", Reason: x.reason()}
-		}
-		if now != last || warming {
-			last, since = now, time.Now()
-		}
-		return time.Since(since) >= quiet, nil
-	})
-	if err != nil {
-		return err
-	}
-	return x.dump()
 }

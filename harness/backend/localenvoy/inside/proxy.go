@@ -194,7 +194,7 @@ func (x *proxy) stats(filter string) (map[string]int64, error) {
 // updates is how many updates of its configuration Envoy has taken and refused,
 // and whether a cluster still warms.
 func (x *proxy) updates() (taken, refused int64, warming bool, err error) {
-	m, err := x.stats(`(cds|lds|rds|eds).*update_(success|rejected)$|update_rejected$|update_success$|warming_clusters$`)
+	m, err := x.stats(`update_(success|rejected)$|warming_clusters$`)
 	for name, n := range m {
 		switch {
 		case strings.HasSuffix(name, ".update_success"):
@@ -256,7 +256,6 @@ func (x *proxy) dump() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, e := range built {
-		e.At = e.At.UTC().Round(0)
 		x.built[e] = true
 	}
 	return nil

@@ -26,7 +26,7 @@ func (p *player) taken(ctx context.Context, step int) (bool, error) {
 	pushes := p.pushes[step]
 	p.mu.Unlock()
 	for _, u := range pushes {
-		if err := u.x.pushed(ctx, u.taken, u.refused); err != nil {
+		if err := u.x.taken(ctx, u.taken, u.refused, quiet); err != nil {
 			return false, err
 		}
 		if err := p.evidence(u.x, p.s.Steps[step].Config); err != nil {
