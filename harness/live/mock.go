@@ -1,6 +1,7 @@
 package live
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -39,10 +40,21 @@ func MockFault(f *schedule.Fault, name string, port int) mockupstreams.Fault {
 	return m
 }
 
-// MockLatency is what makes healthy answers take their time.
-func MockLatency(u *schedule.Upstream) mockupstreams.Fault {
-	return mockupstreams.Fault{Name: "latency", Delay: mockupstreams.Duration(u.Latency)}
+// StartMock starts the fake upstream of a schedule's i-th, healthy. The configuration
+// says where it listens.
+func StartMock(s *schedule.Schedule, i int, cfg mockupstreams.Config) (*mockupstreams.Server, error) {
+	u := &s.Upstreams[i]
+	cfg.Name, cfg.Body, cfg.Seed = fmt.Sprintf("upstream-%d", i), "healthy: "+u.Address+"\n", s.Seed+uint64(i)
+	srv, err := mockupstreams.Start(cfg)
+	if err != nil || u.Latency.D() <= shortLatency {
+		return srv, err
+	}
+	if err := srv.Apply(mockupstreams.Fault{Name: "latency", Delay: mockupstreams.Duration(u.Latency)}); err != nil {
+		srv.Close()
+		return nil, err
+	}
+	return srv, nil
 }
 
-// ShortLatency is about what loopback sockets take by themselves.
-const ShortLatency = time.Millisecond
+// shortLatency is about what loopback sockets take by themselves.
+const shortLatency = time.Millisecond

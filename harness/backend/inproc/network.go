@@ -82,10 +82,7 @@ func (n *network) startUpstream(i int) error {
 		n.upstreams = append(n.upstreams, nil) // it serves nothing
 		return nil
 	}
-	srv, err := mockupstreams.Start(mockupstreams.Config{
-		Name: fmt.Sprintf("upstream-%d", i), Listen: slices.Repeat([]string{anyPort}, len(here)),
-		Body: "healthy: " + u.Address + "\n", Seed: n.s.Seed + uint64(i), IdleGrace: idleGrace,
-	})
+	srv, err := live.StartMock(n.s, i, mockupstreams.Config{Listen: slices.Repeat([]string{anyPort}, len(here)), IdleGrace: idleGrace})
 	if err != nil {
 		return err
 	}
@@ -93,9 +90,6 @@ func (n *network) startUpstream(i int) error {
 	for k, address := range srv.Addrs() {
 		here[k].loopback = address
 		n.at[netip.AddrPortFrom(u.IPs[here[k].ip], uint16(here[k].port)).String()] = here[k]
-	}
-	if u.Latency.D() > live.ShortLatency {
-		return srv.Apply(live.MockLatency(u))
 	}
 	return nil
 }

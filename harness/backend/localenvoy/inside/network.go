@@ -42,7 +42,7 @@ func (n *network) start() error {
 		}
 	}
 	for i := range s.Upstreams {
-		srv, err := n.startUpstream(&s.Upstreams[i], i)
+		srv, err := n.startUpstream(i)
 		if err != nil {
 			return fmt.Errorf("upstream %s: %w", s.Upstreams[i].Name, err)
 		}
@@ -53,8 +53,9 @@ func (n *network) start() error {
 	return err
 }
 
-func (n *network) startUpstream(u *schedule.Upstream, i int) (*mockupstreams.Server, error) {
-	cfg := mockupstreams.Config{Name: fmt.Sprintf("upstream-%d", i), Body: "healthy: " + u.Address + "\n", Seed: n.p.s.Seed + uint64(i)}
+func (n *network) startUpstream(i int) (*mockupstreams.Server, error) {
+	u := &n.p.s.Upstreams[i]
+	var cfg mockupstreams.Config
 	for _, ip := range u.IPs {
 		for _, port := range u.Ports {
 			address := netip.AddrPortFrom(ip, uint16(port)).String()
@@ -74,11 +75,7 @@ func (n *network) startUpstream(u *schedule.Upstream, i int) (*mockupstreams.Ser
 			return nil, err
 		}
 	}
-	srv, err := mockupstreams.Start(cfg)
-	if err == nil && u.Latency.D() > live.ShortLatency {
-		err = srv.Apply(live.MockLatency(u))
-	}
-	return srv, err
+	return live.StartMock(n.p.s, i, cfg)
 }
 
 func (n *network) stop() error {
