@@ -58,14 +58,8 @@ var ErrListen = errors.New("the DNS server cannot listen")
 // Start listens on UDP and TCP. answer gets names in lower case without the dot
 // at the end, from several goroutines.
 func Start(address string, answer func(name string) Answer) (*Server, error) {
-	pc, err := net.ListenPacket("udp", address)
+	pc, ln, err := listen(address, net.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrListen, err)
-	}
-	// With port 0 the system chooses for UDP, and TCP gets the same.
-	ln, err := net.Listen("tcp", pc.LocalAddr().String())
-	if err != nil {
-		pc.Close()
 		return nil, fmt.Errorf("%w: %v", ErrListen, err)
 	}
 	s := &Server{answer: answer, asked: map[string]int{}}
@@ -79,6 +73,29 @@ func Start(address string, answer func(name string) Answer) (*Server, error) {
 	}
 	ready.Wait()
 	return s, nil
+}
+
+// attempts is how many ports are tried when the system chooses.
+const attempts = 20
+
+// listen listens on UDP and TCP. With port 0 the system chooses for UDP, and TCP gets
+// the same, or another one is tried if somebody has it.
+func listen(address string, tcp func(network, address string) (net.Listener, error)) (net.PacketConn, net.Listener, error) {
+	_, port, _ := net.SplitHostPort(address) // who listens says what is wrong with it
+	for n := 1; ; n++ {
+		pc, err := net.ListenPacket("udp", address)
+		if err != nil {
+			return nil, nil, err
+		}
+		ln, err := tcp("tcp", pc.LocalAddr().String())
+		if err == nil {
+			return pc, ln, nil
+		}
+		pc.Close()
+		if port != "0" || n == attempts {
+			return nil, nil, err
+		}
+	}
 }
 
 // Addr is where the server listens.
