@@ -56,6 +56,9 @@ func flagsOf(b backend.Backend) string {
 func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions) Played {
 	c := d.Compile()
 	p := Played{Run: newRun(d, c, b.Name()), flags: flagsOf(b)}
+	if s, ok := b.(interface{ Setting() string }); ok {
+		p.Setting = s.Setting()
+	}
 	if problems := Rejections(c); len(problems) > 0 {
 		p.Causes = explain.Refusals(c)
 		p.rejected(d, problems[0])

@@ -3,7 +3,7 @@
 //
 //	err := child.Run(ctx, cmd, job, sink)             // in the parent, per play
 //
-//	os.Exit(child.Serve(func(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error) { ... }))    // in the child
+//	os.Exit(child.Serve(func(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error) { ... }, nil))    // in the child
 //
 // The child reads from file 3, a line at a time: the job, then "cancel" to be
 // interrupted. When that file ends, the parent is gone, and the child ends at once;

@@ -21,9 +21,14 @@ const exitOrphan = 137
 // the end of that.
 type Rest func() error
 
+// Play plays a job.
+type Play func(ctx context.Context, job []byte, sink backend.Sink) (Rest, error)
+
 // Serve is the child's whole life: it reads the job, plays, and returns the exit
-// code. The context is done when the parent says so.
-func Serve(play func(ctx context.Context, job []byte, sink backend.Sink) (Rest, error)) int {
+// code. The context is done when the parent says so, and when it is gone. Then
+// orphaned is called, unless it is nil, and the process ends; the channel is closed
+// when the play has returned.
+func Serve(play Play, orphaned func(job []byte, played <-chan struct{})) int {
 	// What the child starts must not hold them open.
 	syscall.CloseOnExec(jobFile)
 	syscall.CloseOnExec(eventsFile)
@@ -37,7 +42,7 @@ func Serve(play func(ctx context.Context, job []byte, sink backend.Sink) (Rest, 
 	job := append([]byte(nil), s.Bytes()...)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	kept := make(chan struct{})
+	kept, played := make(chan struct{}), make(chan struct{})
 	go func() {
 		for s.Scan() {
 			switch s.Text() {
@@ -48,10 +53,15 @@ func Serve(play func(ctx context.Context, job []byte, sink backend.Sink) (Rest, 
 				return // the parent may go
 			}
 		}
+		cancel()
+		if orphaned != nil {
+			orphaned(job, played)
+		}
 		os.Exit(exitOrphan)
 	}()
 	w := &sink{out: out}
 	rest, err := play(ctx, job, w)
+	close(played)
 	result := resultOf(err)
 	result.Rests = rest != nil
 	w.send(message{Result: result})

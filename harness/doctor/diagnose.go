@@ -78,6 +78,10 @@ func Diagnose(f Facts) Report {
 	if golang.State == Missing { // it is needed to build, once
 		golang.State = Note
 	}
+	builtin := "real Envoy, configured by faildrill"
+	if namespaces.State == Missing {
+		builtin += "; without namespaces, on the loopback interface"
+	}
 	docker := f.Docker.check("docker")
 	if docker.State == Missing { // no backend of this release uses it
 		docker.State, docker.Fix = Note, ""
@@ -88,7 +92,7 @@ func Diagnose(f Facts) Report {
 		Backends: []Backend{
 			{Name: Model, Runs: true, Note: "virtual time", Fixes: []string{}},
 			{Name: Inproc, Runs: true, Note: "real sockets on the loopback interface", Fixes: []string{}},
-			backend(EnvoyBuiltin, "real Envoy, configured by faildrill", []Check{live, envoy, namespaces}),
+			backend(EnvoyBuiltin, builtin, []Check{live, envoy}),
 			backend(EnvoyIstiod, "real Envoy, configured by real istiod", []Check{live, envoy, istiod, namespaces}),
 			{Name: Kind, Note: "not part of this release", Fixes: []string{}},
 			{Name: Cluster, Note: "not part of this release", Fixes: []string{}},

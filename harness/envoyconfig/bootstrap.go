@@ -38,6 +38,9 @@ type BootstrapOptions struct {
 	// Those of many clusters take it as long to list as the traffic takes.
 	Stats []string
 
+	// Resolver is the DNS server that Envoy asks; unset: those of the machine's resolv.conf.
+	Resolver netip.AddrPort
+
 	Files  *Files
 	Istiod *Istiod
 }
@@ -86,7 +89,7 @@ func Bootstrap(o BootstrapOptions) *bootstrapv3.Bootstrap {
 		DynamicResources:       &bootstrapv3.Bootstrap_DynamicResources{},
 		StaticResources:        &bootstrapv3.Bootstrap_StaticResources{},
 		ClusterManager:         &bootstrapv3.ClusterManager{UpstreamBindConfig: marked(o.Mark)},
-		TypedDnsResolverConfig: resolver(0),
+		TypedDnsResolverConfig: resolver(0, o.Resolver),
 	}
 	if o.OutlierLog != "" {
 		out.ClusterManager.OutlierDetection = &bootstrapv3.ClusterManager_OutlierDetection{EventLogPath: o.OutlierLog}

@@ -3,6 +3,7 @@
 package envoyconfig
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -310,12 +311,24 @@ func setDNS(out *clusterv3.Cluster, d *xds.DNS) {
 			out.DnsFailureRefreshRate.MaxInterval = durationpb.New(d.FailureMax)
 		}
 	}
-	out.TypedDnsResolverConfig = resolver(udpMaxQueries)
+	out.TypedDnsResolverConfig = resolver(udpMaxQueries, netip.AddrPort{})
 }
 
-// resolver is c-ares; 0 queries a socket is Envoy's default, no limit.
-func resolver(udpMaxQueries uint32) *corev3.TypedExtensionConfig {
+// Ask lets a DNS cluster ask one server, and nobody else.
+func Ask(c *clusterv3.Cluster, server netip.AddrPort) {
+	if c.TypedDnsResolverConfig != nil {
+		c.TypedDnsResolverConfig = resolver(udpMaxQueries, server)
+	}
+}
+
+// resolver is c-ares; 0 queries a socket is Envoy's default, no limit. A server
+// that is named is asked for names as they are.
+func resolver(udpMaxQueries uint32, server netip.AddrPort) *corev3.TypedExtensionConfig {
 	config := &caresv3.CaresDnsResolverConfig{}
+	if server.IsValid() {
+		config.Resolvers = []*corev3.Address{address(server.Addr().String(), uint32(server.Port()))}
+		config.DnsResolverOptions = &corev3.DnsResolverOptions{NoDefaultSearchDomain: true}
+	}
 	if udpMaxQueries > 0 {
 		config.UdpMaxQueries = number(udpMaxQueries)
 	}

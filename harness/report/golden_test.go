@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -76,6 +78,33 @@ func TestRuns(t *testing.T) {
 		})
 	})
 	textGolden(t, "runs_suite", func(w io.Writer, s report.Style) error { return report.Runs(w, s, suite(), suiteTraces) })
+}
+
+// A report says how a backend played when that was not as usual.
+func TestSetting(t *testing.T) {
+	const setting = "on a shoestring"
+	usual, other := failing("envoy"), failing("envoy")
+	other.Setting = setting
+	for name, write := range map[string]func(io.Writer, []result.Run) error{
+		"one run": func(w io.Writer, rs []result.Run) error {
+			return report.Runs(w, report.Style{Width: 100}, rs, func(int) (*trace.Trace, *trace.Trace) { return nil, nil })
+		},
+		"several": func(w io.Writer, rs []result.Run) error {
+			return report.Runs(w, report.Style{Width: 100}, append(rs, passing("inproc")), func(int) (*trace.Trace, *trace.Trace) { return nil, nil })
+		},
+		"Markdown": report.Markdown,
+		"JUnit":    func(w io.Writer, rs []result.Run) error { return report.JUnit(w, rs, time.Unix(0, 0)) },
+	} {
+		for r, want := range map[*result.Run]int{&usual: 0, &other: 1} {
+			var b strings.Builder
+			if err := write(&b, []result.Run{*r}); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Count(strings.Join(strings.Fields(b.String()), " "), setting); got != want {
+				t.Errorf("%s: said %d times, want %d:\n%s", name, got, want, b.String())
+			}
+		}
+	}
 }
 
 func TestTimeline(t *testing.T) {

@@ -139,6 +139,7 @@ func playedFor(r *result.Run) float64 {
 func junitProperties(r *result.Run) []junitProperty {
 	ps := []junitProperty{
 		{"backend", r.Backend},
+		{"setting", r.Setting},
 		{"istio", r.Profile.Istio},
 		{"envoy", r.Profile.Envoy},
 		{"profile", profile(r.Profile)},

@@ -63,6 +63,9 @@ func markdownRun(r *result.Run, seen seenCauses) string {
 	if s := strings.TrimLeft(verdictWords(r), "; "); s != "" {
 		item(s)
 	}
+	if r.Setting != "" {
+		item("played " + r.Setting)
+	}
 	for _, e := range r.Expectations {
 		if e.Verdict != result.Pass {
 			item(fmt.Sprintf("%s: %s: expected %s; observed %s", e.Verdict, firstOf(e.Name, "expectation"), e.Expected, e.Observed))

@@ -99,6 +99,9 @@ func (p *page) runHeadline(r *result.Run, detailed bool) text {
 			t = t.add("; " + number(r.Scale) + " times as fast")
 		}
 	}
+	if r.Setting != "" && !detailed {
+		t = t.add("; " + r.Setting)
+	}
 	return t
 }
 
@@ -114,6 +117,9 @@ func (p *page) runDetails(r *result.Run, tl Timeline, seen seenCauses) {
 	p.scale = r.Scale
 	if f := faster(r.Scale); f != "" {
 		p.row("scale", in(yellow, f).add("; times in tables and on the timeline are the drill's own"))
+	}
+	if r.Setting != "" {
+		p.row("played", in(yellow, r.Setting))
 	}
 	p.expectations(r.Expectations)
 	p.divergence(r)

@@ -151,6 +151,7 @@ type Run struct {
 	Scenario      string             `json:"scenario"`
 	File          string             `json:"file,omitempty"`
 	Backend       string             `json:"backend"`
+	Setting       string             `json:"setting,omitempty"` // how the backend played, if not as usual
 	Profile       Profile            `json:"profile"`
 	Seed          uint64             `json:"seed"`
 	Scale         float64            `json:"scale"`

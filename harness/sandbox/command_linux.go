@@ -77,3 +77,6 @@ func remedy(sysctl func(string) string) string {
 	}
 	return ""
 }
+
+// Tie lets a command end with the thread that starts it, however that ends.
+func Tie(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -4,6 +4,7 @@
 //
 //	if err := sandbox.Check(); err != nil { ... }       // why there are none
 //	cmd := sandbox.Command("/path/to/program")          // its namespaces are new
+//	cmd := sandbox.Group("/path/to/program")            // without namespaces: a process group
 //
 // What the program makes of them is in package machine, which has libraries that
 // this one leaves out.

@@ -16,6 +16,7 @@ type Cast struct {
 	Envoys       []Program // at least one, the preferred first
 	Istiod       Program   // for ControlPlane Istiod
 	Istioctl     Program   // its zero value: there is none
+	Loopback     Loopback  // "": they play in namespaces
 }
 
 // For chooses the Envoy that plays a drill, and the profile that it is then
@@ -24,7 +25,7 @@ type Cast struct {
 // preferred one: drills are then predicted with what plays. An older profile
 // stays, and Missing says so.
 func (c Cast) For(p istio.Profile) (Options, istio.Profile, error) {
-	o := Options{ControlPlane: c.ControlPlane, Istiod: c.Istiod, Istioctl: c.Istioctl, Envoy: c.Envoys[0]}
+	o := Options{ControlPlane: c.ControlPlane, Istiod: c.Istiod, Istioctl: c.Istioctl, Loopback: c.Loopback, Envoy: c.Envoys[0]}
 	own := false
 	for _, e := range c.Envoys {
 		if minor(e.Version) == minor(p.Envoy) {

@@ -10,15 +10,23 @@
 // names answer, nothing reaches the outside, and nothing is left when it ends,
 // however it ends. What runs inside is in the package inside, which `faildrill`
 // itself does not link.
+//
+// Without namespaces (Options.Loopback) it plays on the loopback interface: each
+// endpoint is at a port of its own (package loopback), and what the proxies write
+// down of it is brought home. Nothing is left then either: faildrill-live ends all
+// when faildrill is gone, and the other way round.
 package localenvoy
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +35,7 @@ import (
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/kept"
 	"github.com/faildrill/faildrill/harness/sandbox"
+	"github.com/faildrill/faildrill/harness/sandbox/loopback"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/xds"
 )
@@ -59,8 +68,29 @@ type Options struct {
 	// Packed puts all clients on one Envoy, each with a port of its own: for many
 	// small drills at once. Their clusters must have different names. Built in only.
 	Packed bool `json:"packed,omitempty"`
+	// Loopback plays without namespaces, on the loopback interface of this machine. Built in only.
+	Loopback Loopback `json:"loopback,omitempty"`
 	// Keep lets the proxies stay after the drill; nil: they end with it.
 	Keep *Keep `json:"keep,omitempty"`
+}
+
+// Loopback says what the loopback interface has for a play without namespaces.
+type Loopback string
+
+// The kinds of it. "" is a play in namespaces.
+const (
+	// SeveralAddresses is all of 127.0.0.0/8: every address of the drill has one of its own.
+	SeveralAddresses Loopback = "several addresses"
+	// OneAddress is 127.0.0.1 alone: the addresses of the drill are told apart by their ports.
+	OneAddress Loopback = "one address"
+)
+
+// OwnLoopback is what this system has.
+func OwnLoopback() Loopback {
+	if loopback.Several() {
+		return SeveralAddresses
+	}
+	return OneAddress
 }
 
 // Keep says how a run is kept.
@@ -74,6 +104,8 @@ type Keep struct {
 type Job struct {
 	Schedule *schedule.Schedule `json:"schedule"`
 	Options  Options            `json:"options"`
+	// Dir is the folder that a play without namespaces makes for itself.
+	Dir string `json:"dir,omitempty"`
 }
 
 // Backend plays schedules on Envoy. Any number of plays may run at once.
@@ -89,8 +121,18 @@ var _ backend.Backend = Backend{}
 // ErrProgram says that faildrill-live is not to be found.
 var ErrProgram = errors.New("the program faildrill-live is missing")
 
+// ErrLoopback says that there are no namespaces for what needs them.
+var ErrLoopback = errors.New("not without namespaces")
+
 // New finds the program that runs inside.
 func New(o Options) (Backend, error) {
+	switch {
+	case o.Loopback == "":
+	case o.ControlPlane == Istiod:
+		return Backend{}, fmt.Errorf("%w: istiod gives the proxies the endpoints' real addresses; --control-plane builtin plays on the loopback interface", ErrLoopback)
+	case o.Packed:
+		return Backend{}, fmt.Errorf("%w: many clients on one Envoy", ErrLoopback)
+	}
 	program, err := Live()
 	return Backend{options: o, program: program}, err
 }
@@ -125,7 +167,19 @@ func (Backend) Name() string { return "envoy" }
 
 // Flags are those of the command line that choose the same programs.
 func (b Backend) Flags() string {
-	return fmt.Sprintf("--control-plane %s --envoy %s", b.options.ControlPlane, b.options.Envoy.Version)
+	flags := fmt.Sprintf("--control-plane %s --envoy %s", b.options.ControlPlane, b.options.Envoy.Version)
+	if b.options.Loopback != "" {
+		flags += " --loopback"
+	}
+	return flags
+}
+
+// Setting is how drills are played, if not as usual.
+func (b Backend) Setting() string {
+	if b.options.Loopback == "" {
+		return ""
+	}
+	return "on the loopback interface, without namespaces"
 }
 
 // Keeping is the backend whose proxies stay after a drill, in the registry: at their
@@ -137,6 +191,9 @@ func (b Backend) Keeping(r kept.Registry, folder string) Backend {
 
 // playAndKeep is Play of a backend that keeps the run.
 func (b Backend) playAndKeep(ctx context.Context, s *schedule.Schedule, sink backend.Sink) error {
+	if b.options.Loopback != "" {
+		return fmt.Errorf("%w: a run that is kept", ErrLoopback)
+	}
 	id, err := b.keep.NewID(s.Name)
 	if err != nil {
 		return err
@@ -160,13 +217,30 @@ func (b Backend) Play(ctx context.Context, s *schedule.Schedule, sink backend.Si
 		return err
 	}
 	var err error
-	if b.keep != nil {
+	switch {
+	case b.keep != nil:
 		err = b.playAndKeep(ctx, s, sink)
-	} else {
+	case b.options.Loopback != "":
+		return b.playOnLoopback(ctx, s, sink)
+	default:
 		err = child.Run(ctx, sandbox.Command(b.program), Job{Schedule: s, Options: b.options}, sink)
 	}
 	if errors.Is(err, child.ErrStart) {
 		return sandbox.Explain(err)
+	}
+	return err
+}
+
+// playOnLoopback is Play without namespaces: what they would end with the program is
+// ended, and what they would forget is removed.
+func (b Backend) playOnLoopback(ctx context.Context, s *schedule.Schedule, sink backend.Sink) error {
+	// A path of a socket has to fit in about 100 bytes.
+	dir := filepath.Join(os.TempDir(), "faildrill-"+rand.Text()[:8])
+	cmd := sandbox.Group(b.program)
+	err := child.Run(ctx, cmd, Job{Schedule: s, Options: b.options, Dir: dir}, sink)
+	sandbox.EndGroup(cmd)
+	if left := os.RemoveAll(dir); left != nil {
+		err = errors.Join(err, left)
 	}
 	return err
 }
@@ -189,6 +263,9 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 			add("scaled configuration", "istiod reads the durations of the YAML as they are; play it built in, or at scale 1")
 		}
 	}
+	if b.options.Loopback != "" {
+		missingOnLoopback(s, b.options.Loopback, add)
+	}
 	for i := range s.Clients {
 		l := &s.Clients[i].Load
 		if strings.HasPrefix(l.URL, "https:") {
@@ -210,6 +287,31 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 		}
 	}
 	return ms
+}
+
+// missingOnLoopback is what cannot be played without namespaces.
+func missingOnLoopback(s *schedule.Schedule, l Loopback, add func(feature, why string, args ...any)) {
+	const namespaces = "namespaces"
+	for i := range s.Upstreams {
+		u := &s.Upstreams[i]
+		if slices.ContainsFunc(u.IPs, func(ip netip.Addr) bool { return !ip.Unmap().Is4() }) {
+			add(namespaces, "%s has an IPv6 address, and the loopback interface stands for IPv4 addresses", u.Name)
+		}
+		if l == OneAddress && len(u.IPs) > 1 {
+			add(namespaces, "%s has %d addresses, and the loopback interface of this system has one", u.Address, len(u.IPs))
+		}
+	}
+	for i := range s.Steps {
+		switch f := s.Steps[i].Fault; {
+		case f == nil:
+		case f.Behaviour == schedule.Blackhole:
+			add(namespaces, "fault %s loses SYNs, and that takes a network of its own", f.Name)
+		case f.Behaviour == schedule.Addresses && slices.ContainsFunc(f.Addresses, func(ip netip.Addr) bool { return !ip.Unmap().Is4() }):
+			add(namespaces, "fault %s gives %s an IPv6 address, and the loopback interface stands for IPv4 addresses", f.Name, f.DNS)
+		case f.Behaviour == schedule.Addresses && l == OneAddress:
+			add(namespaces, "fault %s gives %s other addresses, and the loopback interface of this system has one", f.Name, f.DNS)
+		}
+	}
 }
 
 // minor is the release without its patch: 1.40 of 1.40.0.

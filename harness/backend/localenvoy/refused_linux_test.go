@@ -17,11 +17,18 @@ import (
 // open is the backend with the newest Envoy.
 func open(t *testing.T, plane localenvoy.ControlPlane) localenvoy.Backend {
 	t.Helper()
-	e := envoy(t)
-	o := localenvoy.Options{ControlPlane: plane, Envoy: localenvoy.Program{Path: e.Path, Version: e.Version}}
+	o := localenvoy.Options{ControlPlane: plane}
 	if plane == localenvoy.Istiod {
 		o.Istiod = localenvoy.Program{Path: istiod(t), Version: binaries.IstioVersion}
 	}
+	return openWith(t, o)
+}
+
+// openWith is a backend with the newest Envoy.
+func openWith(t *testing.T, o localenvoy.Options) localenvoy.Backend {
+	t.Helper()
+	e := envoy(t)
+	o.Envoy = localenvoy.Program{Path: e.Path, Version: e.Version}
 	t.Setenv(localenvoy.ProgramVariable, filepath.Join(programs(t), "faildrill-live"))
 	b, err := localenvoy.New(o)
 	if err != nil {

@@ -60,15 +60,21 @@ func (m *machine) drill(duration string) {
 	m.write("drill.yaml", strings.Replace(drillYAML, "DURATION", duration, 1))
 }
 
+// onLoopback stands for the built-in control plane without namespaces.
+const onLoopback = "loopback"
+
 // run is the drill on Envoy.
 func (m *machine) run(plane string, more ...string) *exec.Cmd {
 	m.Helper()
+	if plane == onLoopback {
+		plane, more = "builtin", append([]string{"--loopback"}, more...)
+	}
 	return m.command(append([]string{"run", "--on", "envoy", "--control-plane", plane, "-o", "json", "--dir", "runs", "drill.yaml"}, more...)...)
 }
 
 // planes are the control planes that can be had, each with its machine.
 func planes(t *testing.T, f func(t *testing.T, m *machine, plane string)) {
-	for _, plane := range []string{"builtin", "istiod"} {
+	for _, plane := range []string{"builtin", "istiod", onLoopback} {
 		t.Run(plane, func(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t)
@@ -122,7 +128,7 @@ func TestKilled(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			planes(t, func(t *testing.T, m *machine, plane string) {
-				if plane == "builtin" && strings.Contains(s.name, "istiod") {
+				if plane != "istiod" && strings.Contains(s.name, "istiod") {
 					t.Skip("there is no istiod")
 				}
 				m.drill("10m")
@@ -167,17 +173,22 @@ func TestCtrlC(t *testing.T) {
 
 // What dies in the middle ends the run with a sentence that names it.
 func TestDeaths(t *testing.T) {
-	for program, want := range map[string]string{
-		"envoy":           "the Envoy of sleep died before the drill was over (signal: killed)",
-		"pilot-discovery": "istiod died before the drill was over (signal: killed)",
-		"faildrill-live":  "faildrill-live died: signal: killed",
+	for _, c := range []struct{ plane, program, want string }{
+		{"istiod", "envoy", "the Envoy of sleep died before the drill was over (signal: killed)"},
+		{"istiod", "pilot-discovery", "istiod died before the drill was over (signal: killed)"},
+		{"istiod", "faildrill-live", "faildrill-live died: signal: killed"},
+		{onLoopback, "envoy", "the Envoy of sleep died before the drill was over (signal: killed)"},
+		{onLoopback, "faildrill-live", "faildrill-live died: signal: killed"},
 	} {
-		t.Run(program, func(t *testing.T) {
+		program, want := c.program, c.want
+		t.Run(c.plane+"/"+program, func(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t)
-			m.setenv("FAILDRILL_ISTIOD", istiod(t))
+			if c.plane == "istiod" {
+				m.setenv("FAILDRILL_ISTIOD", istiod(t))
+			}
 			m.drill("10m")
-			r := m.start(m.run("istiod"))
+			r := m.start(m.run(c.plane))
 			r.has("runs/*/trace.jsonl", `"kind":"step"`)
 			if err := syscall.Kill(r.program(program).pid, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
@@ -289,8 +300,8 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// An ordinary user plays as root does; where the system refuses it namespaces, the
-// error names the setting.
+// An ordinary user plays as root does; where the system refuses it namespaces, it
+// plays without, and what needs them is an error that names the setting.
 func TestOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("every other test runs as an ordinary user")
@@ -329,19 +340,38 @@ func TestOrdinaryUser(t *testing.T) {
 			t.Errorf("exit %d, %s %s %s: %+v %+v", s.code, s.run.Verdict, s.run.Reason, s.stderr, s.run.Expectations, s.run.Divergence)
 		}
 	})
-	t.Run("is refused", func(t *testing.T) {
+	refused := func(t *testing.T, plane string) said {
 		m := newMachine(t)
+		if plane == "istiod" {
+			// Where another user may read it.
+			if err := copyFile(filepath.Join(m.dir, "runs-istiod"), istiod(t)); err != nil {
+				t.Fatal(err)
+			}
+			m.setenv("FAILDRILL_ISTIOD", m.dir+"/runs-istiod")
+		}
 		own(m)
 		m.drill("2200ms")
-		cmd := m.run("builtin")
+		cmd := m.run(plane)
 		script := `echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --reuid ` + nobody + ` --regid ` + nobody + ` --clear-groups "$@"`
 		cmd.Args = append([]string{"sh", "-c", script, "sh", cmd.Path}, cmd.Args[1:]...)
 		cmd.Path = "/bin/sh"
 		everyone := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: everyone, GidMappings: everyone, GidMappingsEnableSetgroups: true}
-		s := m.start(cmd).wait()
+		r := m.start(cmd)
+		s := r.wait()
+		r.gone()
+		return s
+	}
+	t.Run("is refused", func(t *testing.T) {
+		s := refused(t, "istiod")
 		if s.code != 3 || !strings.Contains(s.run.Reason+s.stderr, "sudo sysctl -w user.max_user_namespaces=") {
 			t.Errorf("exit %d, %q %s; want 3 and the setting", s.code, s.run.Reason, s.stderr)
+		}
+	})
+	t.Run("plays without", func(t *testing.T) {
+		s := refused(t, "builtin")
+		if s.code != 0 || s.run.Verdict != result.Pass || !strings.Contains(s.run.Setting, "without namespaces") {
+			t.Errorf("exit %d, %s %s %q %s: %+v", s.code, s.run.Verdict, s.run.Reason, s.run.Setting, s.stderr, s.run.Divergence)
 		}
 	})
 }
@@ -422,6 +452,9 @@ func TestSecondView(t *testing.T) {
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	planes(t, func(t *testing.T, m *machine, plane string) {
+		if plane == onLoopback {
+			t.Skip("what is kept has namespaces of its own")
+		}
 		if ctl, err := binaries.Istioctl(); err == nil {
 			m.setenv("FAILDRILL_ISTIOCTL", ctl.Path)
 		}

@@ -11,4 +11,4 @@ import (
 	"github.com/faildrill/faildrill/harness/child"
 )
 
-func main() { os.Exit(child.Serve(inside.Play)) }
+func main() { os.Exit(child.Serve(inside.Play, inside.Orphaned)) }

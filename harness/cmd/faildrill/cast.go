@@ -10,6 +10,7 @@ import (
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/backend/model"
 	"github.com/faildrill/faildrill/harness/binaries"
+	"github.com/faildrill/faildrill/harness/sandbox"
 	"github.com/faildrill/faildrill/harness/schedule"
 )
 
@@ -57,10 +58,29 @@ func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
 	return parts, nil
 }
 
+// loopbackOf lets a cast play on the loopback interface, if that was asked for, or
+// if there are no namespaces and nothing needs them.
+func (f *runFlags) loopbackOf(c *localenvoy.Cast) error {
+	none := sandbox.Check()
+	switch {
+	case !f.loopback && (none == nil || c.ControlPlane == localenvoy.Istiod):
+		return nil // who plays says what is missing
+	case c.ControlPlane == localenvoy.Istiod:
+		return environmentError{fmt.Errorf("--loopback: istiod needs namespaces, since it gives the proxies the endpoints' real addresses; --control-plane builtin plays without them")}
+	case f.keep:
+		return environmentError{fmt.Errorf("--keep: what is kept has namespaces of its own: %w", none)}
+	}
+	c.Loopback = localenvoy.OwnLoopback()
+	return nil
+}
+
 // casts are the programs that play: all Envoys there are, or one cast for each
 // that is named.
 func (f *runFlags) casts() ([]localenvoy.Cast, error) {
 	c := localenvoy.Cast{ControlPlane: localenvoy.ControlPlane(f.controlPlane)}
+	if err := f.loopbackOf(&c); err != nil {
+		return nil, err
+	}
 	if c.ControlPlane == localenvoy.Istiod {
 		b, err := binaries.Istiod()
 		if err != nil {

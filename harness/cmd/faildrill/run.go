@@ -33,6 +33,7 @@ type runFlags struct {
 	junit        string
 	fix          bool
 	keep         bool
+	loopback     bool
 }
 
 func (a *app) run() *cobra.Command {
@@ -55,6 +56,7 @@ func (a *app) run() *cobra.Command {
 	c.Flags().StringVar(&f.dir, "dir", "", "folder for the runs, one folder a drill (default .faildrill/runs/TIME-NAME)")
 	c.Flags().StringVar(&f.junit, "junit", "", "write JUnit XML to this file")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the proxies standing after the drill, for an hour: see endpoints and clean")
+	c.Flags().BoolVar(&f.loopback, "loopback", false, "play on Envoy without namespaces, with --control-plane builtin; the way where there are none")
 	c.Flags().BoolVar(&f.fix, "fix", false, "play with the change that plan proposes, and judge by the outcome")
 	return c
 }
@@ -68,6 +70,9 @@ func (f *runFlags) check() error {
 	}
 	if f.keep && f.on != "envoy" {
 		return usageError{fmt.Errorf("--keep with --on %s; only runs on envoy can be kept", f.on)}
+	}
+	if f.loopback && (f.on != "envoy" || f.keep) {
+		return usageError{fmt.Errorf("--loopback is for --on envoy without --keep: what is kept has namespaces of its own")}
 	}
 	if f.parallel < 1 || f.parallel > 1000 {
 		return usageError{fmt.Errorf("-j %d; expected 1 to 1000", f.parallel)}

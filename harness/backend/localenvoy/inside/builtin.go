@@ -2,7 +2,9 @@ package inside
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"reflect"
@@ -29,6 +31,8 @@ type builtin struct {
 	version int
 	now     int         // the configuration that the proxies have; -1: none
 	handed  []time.Time // when clusters were handed over
+
+	chosen map[int]string // by client: where it is listened for it, if the system chose that
 }
 
 // firstPackedPort is the port of the first client of a packed play.
@@ -50,8 +54,44 @@ func (b *builtin) port(client int) uint16 {
 	return uint16(b.p.s.Clients[client].Load.Port)
 }
 
+// listens is the address of the client's listener as it is configured: on the
+// loopback interface of this machine the system chooses the port.
+func (b *builtin) listens(client int) netip.AddrPort {
+	if b.p.o.Loopback != "" {
+		return anyPort
+	}
+	return netip.AddrPortFrom(anyPort.Addr(), b.port(client))
+}
+
 func (b *builtin) target(client int) string {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), b.port(client)).String()
+	if at, ok := b.chosen[client]; ok {
+		return at
+	}
+	return b.listens(client).String()
+}
+
+// choose learns the port that the system chose for a client's listener.
+func (b *builtin) choose(x *proxy) error {
+	var v struct {
+		Statuses []struct {
+			Address struct {
+				Socket struct {
+					Address string `json:"address"`
+					Port    int    `json:"port_value"`
+				} `json:"socket_address"`
+			} `json:"local_address"`
+		} `json:"listener_statuses"`
+	}
+	text, err := x.get("/listeners?format=json")
+	if err == nil {
+		err = json.Unmarshal(text, &v)
+	}
+	if err != nil || len(v.Statuses) != 1 {
+		return fmt.Errorf("asking the Envoy of %s for its listener: %d of them, %v", x.name, len(v.Statuses), err)
+	}
+	a := &v.Statuses[0].Address.Socket
+	b.chosen[x.client] = net.JoinHostPort(a.Address, strconv.Itoa(a.Port))
+	return nil
 }
 
 // The logs of a packed proxy are everybody's: Envoy has a thread for each file.
@@ -84,7 +124,7 @@ func (b *builtin) clientsOf(x *proxy) []int {
 }
 
 func (b *builtin) start(ctx context.Context) error {
-	b.now = -1
+	b.now, b.chosen = -1, map[int]string{}
 	for _, x := range b.p.distinct() {
 		var ls []*listenerv3.Listener
 		for _, c := range b.clientsOf(x) {
@@ -92,7 +132,7 @@ func (b *builtin) start(ctx context.Context) error {
 				return err
 			}
 			ls = append(ls, envoyconfig.Listener(envoyconfig.ListenerOptions{
-				Address: netip.MustParseAddrPort(b.target(c)), Routes: b.routes(c), Dir: x.xds(),
+				Address: b.listens(c), Routes: b.routes(c), Dir: x.xds(),
 				AccessLog:   envoyconfig.Log{Path: b.accessLog(c), Format: observe.AccessLog},
 				UpstreamLog: envoyconfig.Log{Path: b.upstreamLog(c), Format: observe.UpstreamLog},
 			}))
@@ -100,7 +140,7 @@ func (b *builtin) start(ctx context.Context) error {
 		if err := b.writeClusters(x, -1); err != nil {
 			return err
 		}
-		o := envoyconfig.BootstrapOptions{Files: &envoyconfig.Files{Dir: x.xds(), Listeners: ls, SDS: x.sdsPath()}}
+		o := envoyconfig.BootstrapOptions{Resolver: b.p.resolver(), Files: &envoyconfig.Files{Dir: x.xds(), Listeners: ls, SDS: x.sdsPath()}}
 		if b.p.o.Packed {
 			o.Stats = packedStats
 		}
@@ -111,6 +151,11 @@ func (b *builtin) start(ctx context.Context) error {
 	for _, x := range b.p.distinct() {
 		if err := x.await(ctx, "took requests", x.live); err != nil {
 			return err
+		}
+		if b.p.o.Loopback != "" {
+			if err := b.choose(x); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -140,7 +185,7 @@ type versions map[string]string
 const cdsVersion = "cluster_manager.cds.version_text"
 
 func (b *builtin) rdsVersion(client int) string {
-	a := netip.MustParseAddrPort(b.target(client))
+	a := b.listens(client)
 	return fmt.Sprintf("http.outbound_%s_%d;.rds.%s.version_text", a.Addr(), a.Port(), b.routes(client))
 }
 
@@ -189,7 +234,7 @@ func (b *builtin) changed(x *proxy, client, config int, want versions) error {
 			}
 		}
 		want[edsVersion(c.Name)] = strconv.Itoa(b.version)
-		if err := envoyconfig.WriteEDS(x.xds(), strconv.Itoa(b.version), c); err != nil {
+		if err := envoyconfig.WriteEDS(x.xds(), strconv.Itoa(b.version), b.p.placed(c)); err != nil {
 			return err
 		}
 	}
@@ -237,13 +282,18 @@ func (b *builtin) writeClusters(x *proxy, config int) error {
 		for _, c := range b.clientsOf(x) {
 			cfg := &b.p.s.Configs[config][c]
 			for i := range cfg.Clusters {
+				k := b.p.placed(&cfg.Clusters[i])
 				switch {
-				case cfg.Clusters[i].Type == xds.OriginalDst: // it has no endpoints of its own
+				case k.Type == xds.OriginalDst: // it has no endpoints of its own
+					continue
 				case b.p.o.Packed:
 					// Every file that changes makes Envoy read all of them.
-					cs = append(cs, envoyconfig.Inline(&cfg.Clusters[i]))
+					cs = append(cs, envoyconfig.Inline(k))
 				default:
-					cs = append(cs, envoyconfig.Filed(&cfg.Clusters[i], x.xds()))
+					cs = append(cs, envoyconfig.Filed(k, x.xds()))
+				}
+				if server := b.p.resolver(); server.IsValid() {
+					envoyconfig.Ask(cs[len(cs)-1], server)
 				}
 			}
 		}

@@ -48,7 +48,7 @@ func (p *player) secondView(ctx context.Context) {
 
 // compare is how istioctl's table of an answer differs from the drill's; "" if it does not.
 func (p *player) compare(ctx context.Context, table trace.Endpoints, a answer) string {
-	text, err := istioctl.Endpoints(ctx, p.o.Istioctl.Path, a.json, p.box.Dir)
+	text, err := istioctl.Endpoints(ctx, p.o.Istioctl.Path, a.json, p.place.dir())
 	if err != nil {
 		return err.Error()
 	}
@@ -56,6 +56,9 @@ func (p *player) compare(ctx context.Context, table trace.Endpoints, a answer) s
 	theirs, err := istioctl.Parse(text)
 	if err != nil {
 		return err.Error()
+	}
+	for i := range theirs {
+		theirs[i].Endpoint = p.home(theirs[i].Endpoint)
 	}
 	var own []trace.Row
 	for _, r := range table.Rows {

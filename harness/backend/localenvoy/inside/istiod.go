@@ -40,7 +40,7 @@ type fromIstiod struct {
 func (c *fromIstiod) target(client int) string {
 	host := "127.0.0.1"
 	if c.redirect {
-		host = c.p.box.Network.Outer().String()
+		host = c.p.place.nameserver().Addr().String()
 	}
 	return net.JoinHostPort(host, strconv.Itoa(int(c.p.s.Clients[client].Load.Port)))
 }
@@ -51,7 +51,7 @@ func (c *fromIstiod) target(client int) string {
 func (c *fromIstiod) intercept() {
 	c.redirect = true
 	for _, x := range c.p.distinct() {
-		if err := x.net.Redirect(outboundPort, mark); err != nil {
+		if err := x.net.redirect(outboundPort, mark); err != nil {
 			c.redirect = false
 			c.p.sink.Event(trace.Note{Text: fmt.Sprintf("connections are not redirected to the proxy (%v): it listens on the ports of the services", err)})
 			return
@@ -113,7 +113,7 @@ func (c *fromIstiod) start(ctx context.Context) error {
 	mesh := map[string]any{"accessLogFile": "/dev/stdout", "accessLogEncoding": "JSON", "accessLogFormat": string(format)}
 	maps.Copy(mesh, c.p.s.MeshConfig)
 	c.pod, err = istiod.Start(ctx, istiod.Options{
-		Binary: c.p.o.Istiod.Path, Dir: c.p.path("istiod"), Host: c.p.box.Network.Outer().String(), DebounceAfter: debounce,
+		Binary: c.p.o.Istiod.Path, Dir: c.p.path("istiod"), Host: c.p.place.nameserver().Addr().String(), DebounceAfter: debounce,
 		MeshConfig: mesh,
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func (c *fromIstiod) start(ctx context.Context) error {
 	c.intercept()
 	for _, x := range c.p.distinct() {
 		o := envoyconfig.BootstrapOptions{Istiod: &envoyconfig.Istiod{
-			Address: at, Version: c.p.o.Istiod.Version, NodeIP: x.net.Address, SDS: x.sdsPath(),
+			Address: at, Version: c.p.o.Istiod.Version, NodeIP: x.net.admin().Addr(), SDS: x.sdsPath(),
 		}}
 		if c.redirect {
 			o.Mark, o.Istiod.InterceptionMode = mark, "REDIRECT"

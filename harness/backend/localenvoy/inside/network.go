@@ -36,11 +36,6 @@ func newNetwork(p *player) *network {
 
 func (n *network) start() error {
 	s := n.p.s
-	for _, ip := range addressesOf(s) {
-		if err := n.p.box.AddAddress(ip); err != nil {
-			return err
-		}
-	}
 	for i := range s.Upstreams {
 		srv, err := n.startUpstream(i)
 		if err != nil {
@@ -49,7 +44,7 @@ func (n *network) start() error {
 		n.upstreams = append(n.upstreams, srv)
 	}
 	var err error
-	n.dns, err = dnsserver.Start(netip.AddrPortFrom(n.p.box.Network.Outer(), 53).String(), n.answer)
+	n.dns, err = dnsserver.Start(n.p.place.nameserver().String(), n.answer)
 	return err
 }
 
@@ -58,11 +53,14 @@ func (n *network) startUpstream(i int) (*mockupstreams.Server, error) {
 	var cfg mockupstreams.Config
 	for _, ip := range u.IPs {
 		for _, port := range u.Ports {
-			address := netip.AddrPortFrom(ip, uint16(port)).String()
+			address, err := n.p.place.serve(netip.AddrPortFrom(ip, uint16(port)))
+			if err != nil {
+				return nil, err
+			}
 			if u.TLS.Speaks(port) {
-				cfg.ListenTLS = append(cfg.ListenTLS, address)
+				cfg.ListenTLS = append(cfg.ListenTLS, address.String())
 			} else {
-				cfg.Listen = append(cfg.Listen, address)
+				cfg.Listen = append(cfg.Listen, address.String())
 			}
 		}
 	}
@@ -108,9 +106,13 @@ func (n *network) answer(name string) dnsserver.Answer {
 		n.answered[step] = true
 	}
 	if step < 0 && len(a.Addresses) == 0 && n.isService(name) {
-		a.Addresses = []netip.Addr{n.p.box.Network.Outer()}
+		return dnsserver.Answer{Addresses: []netip.Addr{n.p.place.nameserver().Addr()}}
 	}
-	return dnsserver.Answer{Code: codes[a.Code], Addresses: a.Addresses, TTL: a.TTL}
+	out := dnsserver.Answer{Code: codes[a.Code], TTL: a.TTL}
+	for _, ip := range a.Addresses {
+		out.Addresses = append(out.Addresses, n.p.place.ip(ip))
+	}
+	return out
 }
 
 var codes = map[dns.Code]dnsserver.Code{
@@ -146,13 +148,22 @@ func (n *network) step(step int) error {
 	if st.Kind == schedule.KindHeal {
 		return srv.Heal(mockName(begun))
 	}
-	if err := srv.Apply(live.MockFault(f, mockName(begun), int(f.Port))); err != nil {
+	if err := srv.Apply(live.MockFault(f, mockName(begun), n.port(f))); err != nil {
 		return err
 	}
 	if f.Behaviour == schedule.Refuse || f.Behaviour == schedule.TLSFault {
 		n.noticed()
 	}
 	return nil
+}
+
+// port is the one of its own that an upstream's fault is limited to, or 0. It has
+// one number at all addresses.
+func (n *network) port(f *schedule.Fault) int {
+	if f.Port == 0 || len(n.p.s.Upstreams[f.Upstream].IPs) == 0 {
+		return int(f.Port)
+	}
+	return int(n.p.place.at(netip.AddrPortFrom(n.p.s.Upstreams[f.Upstream].IPs[0], uint16(f.Port))).Port())
 }
 
 // noticed gives the proxies the moment that they need to see a connection end:
@@ -209,7 +220,7 @@ func (n *network) drop() error {
 	for _, h := range n.holes {
 		all = append(all, h...)
 	}
-	return n.p.box.Drop(all)
+	return n.p.place.drop(all)
 }
 
 // atWork reports whether the fault of a step is there.

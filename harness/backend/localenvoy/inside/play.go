@@ -16,8 +16,6 @@ import (
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/observe"
-	"github.com/faildrill/faildrill/harness/sandbox"
-	"github.com/faildrill/faildrill/harness/sandbox/machine"
 	"github.com/faildrill/faildrill/harness/schedule"
 )
 
@@ -27,15 +25,12 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error
 	if err := json.Unmarshal(job, &j); err != nil {
 		return nil, fmt.Errorf("reading the job: %w", err)
 	}
-	n, err := machine.Plan(addressesOf(j.Schedule))
+	place, err := enter(&j)
 	if err != nil {
 		return nil, err
 	}
-	box, err := machine.Enter(machine.Options{Network: n, Nameserver: n.Outer()})
-	if err != nil {
-		return nil, sandbox.Explain(err)
-	}
-	p, err := newPlayer(&j, box, sink)
+	defer place.leave()
+	p, err := newPlayer(&j, place, sink)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +67,7 @@ func addressesOf(s *schedule.Schedule) []netip.Addr {
 type player struct {
 	s            *schedule.Schedule
 	o            localenvoy.Options
-	box          *machine.Machine
+	place        place
 	sink         backend.Sink // of the parent
 	held         *held        // in front of it
 	hosts        *observe.Hosts
@@ -95,12 +90,12 @@ type player struct {
 	answers [][]answer          // by endpoint table
 }
 
-func newPlayer(j *localenvoy.Job, box *machine.Machine, sink backend.Sink) (*player, error) {
+func newPlayer(j *localenvoy.Job, at place, sink backend.Sink) (*player, error) {
 	c, err := newCertificates()
 	if err != nil {
 		return nil, err
 	}
-	p := &player{certificates: c, s: j.Schedule, o: j.Options, box: box, sink: sink, hosts: observe.NewHosts(j.Schedule), begun: make(chan struct{}), pushes: map[int][]push{}}
+	p := &player{certificates: c, s: j.Schedule, o: j.Options, place: at, sink: sink, hosts: observe.NewHosts(j.Schedule), begun: make(chan struct{}), pushes: map[int][]push{}}
 	p.held = &held{Sink: sink}
 	p.net = newNetwork(p)
 	if p.o.ControlPlane == localenvoy.Builtin {
@@ -126,7 +121,7 @@ func (p *player) since() time.Duration {
 
 // path is a file of the play.
 func (p *player) path(parts ...string) string {
-	return filepath.Join(append([]string{p.box.Dir}, parts...)...)
+	return filepath.Join(append([]string{p.place.dir()}, parts...)...)
 }
 
 // keep hands a file over as evidence, its end if it is long.

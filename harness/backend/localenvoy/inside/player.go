@@ -47,6 +47,7 @@ func (p *player) Start(ctx context.Context) error {
 		}
 		p.proxies = append(p.proxies, x)
 	}
+	p.place.tell(p.sink)
 	return p.plane.start(ctx)
 }
 
@@ -108,7 +109,7 @@ func (p *player) Do(client int) probe.Do {
 		if err := p.began(ctx); err != nil {
 			return nil, err
 		}
-		return x.net.Dial(ctx, network, to)
+		return x.net.dial(ctx, network, to)
 	})
 	p.mu.Lock()
 	defer p.mu.Unlock()

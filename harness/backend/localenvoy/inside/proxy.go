@@ -18,7 +18,6 @@ import (
 
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/observe"
-	"github.com/faildrill/faildrill/harness/sandbox/machine"
 	"github.com/faildrill/faildrill/harness/sds"
 )
 
@@ -29,6 +28,8 @@ const (
 	// readyWithin bounds how long an Envoy may take until it takes requests.
 	readyWithin = 30 * time.Second
 	pollEvery   = 5 * time.Millisecond
+	// adminFile is where Envoy writes the address of its admin interface.
+	adminFile = "admin.txt"
 	// lookTwice is how long after its last word an Envoy is known to be dead.
 	lookTwice = 200 * time.Millisecond
 )
@@ -39,7 +40,7 @@ type proxy struct {
 	name   string // of its client
 	client int
 	dir    string
-	net    *machine.Client
+	net    clientNet
 	admin  netip.AddrPort
 
 	sds    *sds.Server
@@ -53,13 +54,13 @@ type proxy struct {
 }
 
 func (p *player) newProxy(client int) (*proxy, error) {
-	net, err := p.box.AddClient()
+	net, err := p.place.client()
 	if err != nil {
 		return nil, err
 	}
 	x := &proxy{
 		p: p, name: p.s.Clients[client].Name, client: client, dir: p.path(fmt.Sprintf("client-%d", client)), net: net,
-		admin: netip.AddrPortFrom(net.Address, adminPort), built: map[observe.Built]bool{},
+		admin: net.admin(), built: map[observe.Built]bool{},
 	}
 	if err := os.MkdirAll(x.dir, 0o755); err != nil {
 		return nil, err
@@ -92,7 +93,8 @@ func (x *proxy) start(o envoyconfig.BootstrapOptions) error {
 		return err
 	}
 	defer stderr.Close()
-	x.cmd = exec.Command(x.p.o.Envoy.Path, "-c", x.path("envoy.json"), "--concurrency", "1", "--disable-hot-restart", "-l", "warning", "--file-flush-interval-msec", "50")
+	x.cmd = exec.Command(x.p.o.Envoy.Path, "-c", x.path("envoy.json"), "--concurrency", "1", "--disable-hot-restart", "-l", "warning", "--file-flush-interval-msec", "50",
+		"--admin-address-path", x.path(adminFile))
 	upstream, err := os.OpenFile(x.path(upstreamLogFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
@@ -100,7 +102,7 @@ func (x *proxy) start(o envoyconfig.BootstrapOptions) error {
 	defer upstream.Close()
 	x.cmd.Stdout, x.cmd.Stderr, x.cmd.ExtraFiles = stdout, stderr, []*os.File{upstream}
 	x.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := x.net.Start(x.cmd); err != nil {
+	if err := x.net.start(x.cmd); err != nil {
 		return fmt.Errorf("starting Envoy %s: %w", x.p.o.Envoy.Path, err)
 	}
 	x.exited = make(chan struct{})
@@ -179,8 +181,17 @@ func (x *proxy) get(path string) ([]byte, error) {
 	return b, err
 }
 
-// live reports whether Envoy says that it takes requests.
+// live reports whether Envoy says that it takes requests. A port that the system
+// chose for its admin interface is in a file.
 func (x *proxy) live() (bool, error) {
+	if x.admin.Port() == 0 {
+		b, _ := os.ReadFile(x.path(adminFile)) // it may not be there yet
+		a, err := netip.ParseAddrPort(strings.TrimSpace(string(b)))
+		if err != nil {
+			return false, nil
+		}
+		x.admin = a
+	}
 	b, err := x.get("/ready")
 	return err == nil && bytes.HasPrefix(b, []byte("LIVE")), nil
 }
@@ -287,7 +298,7 @@ func (x *proxy) poll(hosts bool) {
 	if hosts {
 		if b, err := x.get("/clusters"); err == nil {
 			for k, v := range observe.Clusters(b) {
-				poll.Counters[k] = v
+				poll.Counters[x.p.homeOfCounter(k)] = v
 			}
 			poll.At = time.Now()
 		}
@@ -330,6 +341,7 @@ func (x *proxy) left(access, upstream string) (observe.Client, error) {
 		c.Upstream, errs[1] = observe.Upstream(read(upstream))
 	}
 	c.Outlier, errs[2] = observe.Outlier(read(x.path("outlier.log")))
+	x.p.bringHome(&c)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	c.Polls = x.polls

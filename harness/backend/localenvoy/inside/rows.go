@@ -55,8 +55,8 @@ func (p *player) rows(x *proxy, answer []byte) ([]trace.Row, error) {
 					continue
 				}
 				for _, h := range c.Hosts {
-					address := net.JoinHostPort(h.Address.Socket.Address, strconv.Itoa(h.Address.Socket.Port))
-					k := p.hosts.Find(int32(client), c.Name, address, h.Hostname, config)
+					address := p.home(net.JoinHostPort(h.Address.Socket.Address, strconv.Itoa(h.Address.Socket.Port)))
+					k := p.hosts.Find(int32(client), c.Name, address, p.nameOf(h.Hostname), config)
 					r := trace.Row{
 						Client: int32(client), Host: k, Upstream: -1, Address: address, Priority: h.Priority, Weight: h.Weight,
 						Status: h.Health.EDS, OutlierCheck: "OK", Cluster: c.Name,

@@ -3,6 +3,7 @@ package inside
 import (
 	"context"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/live"
@@ -38,5 +39,9 @@ func (p *player) taken(ctx context.Context, step int) (bool, error) {
 
 // dialPlain connects from the first client's network, past its proxy.
 func (p *player) dialPlain(ctx context.Context, address string) (net.Conn, error) {
-	return p.proxies[0].net.DialMarked(ctx, "tcp", address, mark)
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, err
+	}
+	return p.proxies[0].net.dialPast(ctx, "tcp", p.place.at(a).String())
 }
