@@ -45,6 +45,7 @@ func main() {
 	flag.StringVar(&o.replay, "replay", "", "a folder of one that diverged, or its schedule.json")
 	flag.StringVar(&o.judge, "judge", "", "a folder of one that diverged, whose trace is judged again")
 	flag.IntVar(&o.times, "times", 10, "how many copies are played at once with -replay")
+	flag.BoolVar(&o.keep, "keep", false, "with -replay: the trace of every copy is kept, not only of those that diverged")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -67,6 +68,7 @@ type options struct {
 	shrink         int
 	replay, judge  string
 	times          int
+	keep           bool
 }
 
 func run(ctx context.Context, o *options) (diverged bool, err error) {

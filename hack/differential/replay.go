@@ -58,10 +58,10 @@ func (p *player) replay(ctx context.Context, o *options) (diverged bool, err err
 	}
 	for i := range b.verdicts {
 		fmt.Printf("%d: %s", i, words(&b.verdicts[i]))
-		if b.verdicts[i].Divergence == nil {
+		if b.verdicts[i].Divergence == nil && !o.keep {
 			continue
 		}
-		diverged = true
+		diverged = diverged || b.verdicts[i].Divergence != nil
 		if err := keep(filepath.Join(o.replay, fmt.Sprintf("again-%d", i)), s, b.traces[i], &b.verdicts[i]); err != nil {
 			return false, err
 		}

@@ -12,7 +12,7 @@ import (
 
 // hops are as short as can be: they make what the main thread decides, and what
 // the workers hear of it, two moments that the slack can fall between.
-var hops = engine.Delays{ToMain: 1, ToWorker: 1}
+var hops = engine.Delays{ToMain: 1, ToWorker: 1, Apart: 1}
 
 // maxStates bounds how many explanations of the same observation are carried.
 const maxStates = 128

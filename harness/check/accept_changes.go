@@ -120,20 +120,18 @@ func (a *acceptor) change(st *state, c *trace.Change) bool {
 
 // overdue reports whether the state decided something that should have been
 // observed by now.
-func (a *acceptor) overdue(st *state, now trace.Sec) bool {
-	for _, u := range st.untold {
-		if trace.Sec(u.At) > a.s.Duration {
-			continue // after the drill nobody looks
-		}
+func (a *acceptor) overdue(st *state, now trace.Sec) bool { return a.firstOverdue(st, now) >= 0 }
+
+// firstOverdue is the first of what should have been observed by now, -1 if nothing is.
+func (a *acceptor) firstOverdue(st *state, now trace.Sec) int {
+	return slices.IndexFunc(st.untold, func(u engine.Change) bool {
 		late := 2 * a.slack
 		if a.counted(changeNames[u.Kind]) {
 			late += 2 * a.timing.Overflow
 		}
-		if trace.Sec(u.At)+late < now {
-			return true
-		}
-	}
-	return false
+		// After the drill nobody looks.
+		return trace.Sec(u.At) <= a.s.Duration && trace.Sec(u.At)+late < now
+	})
 }
 
 // counted reports whether changes of a kind were read from a counter: how many

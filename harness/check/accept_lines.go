@@ -95,7 +95,9 @@ func (a *acceptor) lines() []*line {
 		case a.counted(c.Event):
 			at += a.timing.Overflow
 		case atTick(c):
-			at += a.timing.Cut // a result can have been in before the tick
+			if a.timing.Cut > 0 {
+				at += max(a.timing.Cut, a.slack) // a result can have been in before the tick
+			}
 		}
 		l.events = append(l.events, moment{at: at, rank: rankChange, change: c})
 	}

@@ -11,7 +11,7 @@ import (
 
 // missing says what the state decided and nobody observed.
 func (a *acceptor) missing(last *state, at trace.Sec) *result.Divergence {
-	u := last.untold[0]
+	u := last.untold[max(0, a.firstOverdue(last, at))]
 	return &result.Divergence{
 		At: trace.Sec(u.At).Seconds(), Decision: "endpoint " + a.hostName(last.traceOf[u.Host]),
 		Permitted: changeNames[u.Kind] + words(u), Observed: "nothing of the kind until " + seconds(at),

@@ -30,6 +30,7 @@ type Host struct {
 type Delays struct {
 	ToMain   int64 // from a worker to the main thread
 	ToWorker int64 // and back
+	Apart    int64 // from one detection of a result to the next, on the main thread
 }
 
 // DefaultDelays are what two thread hops take on an idle machine.
@@ -348,8 +349,8 @@ func (c *Cluster) Report(now int64, h int32, r outlier.Result, code int, ch *Cho
 	if ds.None() {
 		return
 	}
-	for _, t := range ds.List() {
-		p := post{now + c.delays.ToMain, h, t}
+	for i, t := range ds.List() {
+		p := post{now + c.delays.ToMain + int64(i)*c.delays.Apart, h, t}
 		if c.delays.ToMain == 0 {
 			c.decide(p, now, ch, tell)
 		} else {

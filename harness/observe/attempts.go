@@ -27,6 +27,17 @@ func flagsOf(letters string) (f trace.Flags, unknown []string) {
 // atOnce is how long it takes to get a connection that nobody else waits for.
 const atOnce = time.Millisecond
 
+// connects reports whether it matters when the attempt of a line had its connection:
+// where it waited, and where a connection ends a run of local failures, so that the
+// tenth of a millisecond that connecting takes can lie on either side of a timeout.
+func (m *merger) connects(client int32, l *Line) bool {
+	if l.SendBegin > atOnce {
+		return true
+	}
+	c := m.clusterAt(client, l.Cluster, m.at(l.Start))
+	return l.SendBegin >= 0 && c != nil && c.OutlierDetection != nil && c.OutlierDetection.SplitExternalLocalOriginErrors
+}
+
 // attempts are those of the upstream log, by request and in their order.
 func (m *merger) attempts(client int32, c *Client) []trace.Attempt {
 	log := slices.Clone(c.Upstream)
@@ -35,7 +46,7 @@ func (m *merger) attempts(client int32, c *Client) []trace.Attempt {
 	for i := range log {
 		l := &log[i]
 		a := m.attempt(client, l)
-		if l.SendBegin > atOnce {
+		if m.connects(client, l) {
 			a.Connected = a.At + trace.Sec(l.SendBegin)
 		}
 		if n := len(out); n > 0 && out[n-1].Request == l.Request {
