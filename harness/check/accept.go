@@ -32,9 +32,9 @@ func Accept(s *schedule.Schedule, t *trace.Trace) (d *result.Divergence, undecid
 }
 
 // AcceptWithin is Accept for a run that was observed so exactly. A stall that the
-// run noted is added to what its clocks may be apart.
+// run noted is added to what its clocks may be apart around it.
 func AcceptWithin(s *schedule.Schedule, t *trace.Trace, timing Timing) (d *result.Divergence, undecided string) {
-	a := acceptor{s: s, t: t.Unpack(), timing: timing, slack: timing.Slack + trace.Sec(t.LongestStall()), changes: map[int32][]*trace.Change{}}
+	a := acceptor{s: s, t: t.Unpack(), timing: timing, stalls: t.Stalls(), changes: map[int32][]*trace.Change{}}
 	for i := range t.Changes {
 		c := &t.Changes[i]
 		a.changes[c.Host] = append(a.changes[c.Host], c)
@@ -59,7 +59,7 @@ func (a *acceptor) orUnknown(d *result.Divergence) (*result.Divergence, string) 
 		}
 	}
 	for at := range a.t.AllAttempts() {
-		if at.Inferred && (at.At-a.slack).Seconds() <= d.At {
+		if at.Inferred && (at.At-a.slack(at.At)).Seconds() <= d.At {
 			return nil, fmt.Sprintf("nobody saw attempt %d of request %d, at %s", at.N, at.Request, seconds(at.At))
 		}
 	}
@@ -70,7 +70,7 @@ type acceptor struct {
 	s         *schedule.Schedule
 	t         *trace.Trace
 	timing    Timing
-	slack     trace.Sec
+	stalls    []trace.Standstill
 	changes   map[int32][]*trace.Change // by host
 	undecided string
 }
@@ -200,7 +200,7 @@ func (a *acceptor) quiet(states []*state, at trace.Sec, l *line) *result.Diverge
 	}
 	var last *state
 	for _, st := range states {
-		for _, x := range a.advance(st, at-2*a.slack) {
+		for _, x := range a.advance(st, at-2*a.slack(at)) {
 			if !a.overdue(x, at) {
 				return nil
 			}

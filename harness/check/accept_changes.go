@@ -30,7 +30,7 @@ func (a *acceptor) report(st *state, at *trace.Attempt) {
 	}
 	now := int64(a.heard(at)) - hops.ToMain
 	// A state in which something that is due has not happened yet hears of it before that.
-	if due, ok := st.c.Next(); ok && a.timing.Hop > 0 && due <= now+hops.ToMain && due > int64(at.Done-a.slack) {
+	if due, ok := st.c.Next(); ok && a.timing.Hop > 0 && due <= now+hops.ToMain && due > int64(at.Done-a.slack(at.Done)) {
 		now = due - 1 - hops.ToMain
 	}
 	st.c.Report(now, h, res, int(at.Status), &st.ch, st.tell)
@@ -62,10 +62,11 @@ func wasConnected(at *trace.Attempt) bool {
 // there, and decides between one tick and the next.
 func (a *acceptor) heard(at *trace.Attempt) trace.Sec {
 	best := at.Done + trace.Sec(hops.ToMain)
-	off := max(a.slack, a.timing.Hop) + 1
+	slack := a.slack(at.Done)
+	off := max(slack, a.timing.Hop) + 1
 	for _, c := range a.changes[at.Host] {
 		d := max(c.At-at.Done, at.Done-c.At)
-		if c.At < at.Done && (d > a.slack || a.timing.Hop > 0) {
+		if c.At < at.Done && (d > slack || a.timing.Hop > 0) {
 			continue // it was decided already: the logs are merged so that a change follows its cause
 		}
 		if caused(c) && !a.counted(c.Event) && d < off {
@@ -105,11 +106,12 @@ func (a *acceptor) change(st *state, c *trace.Change) bool {
 	if a.counted(c.Event) {
 		return a.count(st, c)
 	}
+	slack := a.slack(c.At)
 	for i, u := range st.untold {
 		if st.traceOf[u.Host] != c.Host || changeNames[u.Kind] != c.Event || causeOf(&u) != c.Cause {
 			continue
 		}
-		if d := trace.Sec(u.At) - c.At; d > a.slack || d < -a.slack {
+		if d := trace.Sec(u.At) - c.At; d > slack || d < -slack {
 			continue
 		}
 		st.untold = slices.Delete(st.untold, i, i+1)
@@ -125,7 +127,7 @@ func (a *acceptor) overdue(st *state, now trace.Sec) bool { return a.firstOverdu
 // firstOverdue is the first of what should have been observed by now, -1 if nothing is.
 func (a *acceptor) firstOverdue(st *state, now trace.Sec) int {
 	return slices.IndexFunc(st.untold, func(u engine.Change) bool {
-		late := 2 * a.slack
+		late := 2 * max(a.slack(trace.Sec(u.At)), a.slack(now))
 		if a.counted(changeNames[u.Kind]) {
 			late += 2 * a.timing.Overflow
 		}
@@ -142,11 +144,12 @@ func (a *acceptor) counted(event string) bool {
 
 // count ticks off the first refused ejection that the counter can be about.
 func (a *acceptor) count(st *state, c *trace.Change) bool {
+	slack := a.timing.Overflow + a.slack(c.At)
 	for i, u := range st.untold {
 		if u.Kind != engine.EjectionOverflow {
 			continue
 		}
-		if d := trace.Sec(u.At) - c.At; d > a.timing.Overflow+a.slack || d < -a.timing.Overflow-a.slack {
+		if d := trace.Sec(u.At) - c.At; d > slack || d < -slack {
 			continue
 		}
 		st.untold = slices.Delete(st.untold, i, i+1)

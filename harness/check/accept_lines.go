@@ -96,7 +96,7 @@ func (a *acceptor) lines() []*line {
 			at += a.timing.Overflow
 		case atTick(c):
 			if a.timing.Cut > 0 {
-				at += max(a.timing.Cut, a.slack) // a result can have been in before the tick
+				at += max(a.timing.Cut, a.slack(c.At)) // a result can have been in before the tick
 			}
 		}
 		l.events = append(l.events, moment{at: at, rank: rankChange, change: c})

@@ -68,7 +68,7 @@ func (a *acceptor) changed(st *state, c *trace.Change) []*state {
 	}
 	var out []*state
 	// What a step has made of the DNS shows before or after it, within the slack.
-	for _, at := range []trace.Sec{c.At + a.slack, c.At - a.slack} {
+	for _, at := range []trace.Sec{c.At + a.slack(c.At), c.At - a.slack(c.At)} {
 		x := st.clone()
 		if a.lookUp(x, a.t.Hosts[c.Host].Name, at, c.At) && a.change(x, c) {
 			out = append(out, x)

@@ -74,12 +74,13 @@ func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
 // instants are the state as it may have been: whatever is due within the slack
 // around the instant may have happened already or not yet.
 func (a *acceptor) instants(st *state, at trace.Sec) []*state {
-	now := a.advance(st, at-a.slack)
+	slack := a.slack(at)
+	now := a.advance(st, at-slack)
 	out := slices.Clone(now)
 	for range 8 {
 		var next []*state
 		for _, x := range now {
-			if due, ok := x.c.Next(); ok && due <= int64(at+a.slack) {
+			if due, ok := x.c.Next(); ok && due <= int64(at+slack) {
 				next = append(next, a.advance(x, trace.Sec(due))...)
 			}
 		}
@@ -119,9 +120,10 @@ func (a *acceptor) drawn(st *state, to trace.Sec) []*state {
 // firstOut is which of several outliers the run had gone first: what Envoy did
 // to one after another it wrote down in that order.
 func (a *acceptor) firstOut(st *state, q engine.Question) uint64 {
+	slack := a.slack(trace.Sec(q.At))
 	for i := range a.t.Changes {
 		c := &a.t.Changes[i]
-		if d := c.At - trace.Sec(q.At); d > a.slack || d < -a.slack || c.Cause != q.Detector.String() || c.Event == trace.OverflowEvent {
+		if d := c.At - trace.Sec(q.At); d > slack || d < -slack || c.Cause != q.Detector.String() || c.Event == trace.OverflowEvent {
 			continue
 		}
 		for k, h := range q.Hosts {

@@ -33,13 +33,15 @@ func (a *acceptor) beatsOf(l *line, c *xds.Cluster, built, end trace.Sec) *beats
 	if b.interval < 4*(a.timing.Early+a.timing.Late) {
 		return nil
 	}
+	// A tick that is late moves all that follow it, so that any stall can have moved them.
+	slack := a.timing.Slack + trace.Sec(a.t.LongestStall())
 	for i := range a.t.Changes {
 		ch := &a.t.Changes[i]
 		if ch.Client != l.client || a.t.Hosts[ch.Host].Cluster != l.cluster || ch.At <= built || ch.At > end || !atTick(ch) {
 			continue
 		}
 		n := b.number(ch.At)
-		if d := ch.At - b.nominal(n); d < -a.timing.Early-a.slack || d > min(a.timing.Late+trace.Sec(n)*a.timing.Drift, b.interval/2)+a.slack {
+		if d := ch.At - b.nominal(n); d < -a.timing.Early-slack || d > min(a.timing.Late+trace.Sec(n)*a.timing.Drift, b.interval/2)+slack {
 			continue // no tick: a divergence
 		}
 		s := b.seen[n]

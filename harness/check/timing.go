@@ -53,3 +53,19 @@ func TimingOf(backend string) Timing {
 	}
 	return Inproc
 }
+
+// around is how long before and after a stall a machine can be late without a note of
+// it: threads of another process stood still at other moments of the same crowd.
+const around = trace.Sec(time.Second)
+
+// slack is how far apart two clocks may be at an instant: by as much more as the
+// longest stall near it.
+func (a *acceptor) slack(at trace.Sec) trace.Sec {
+	longest := time.Duration(0)
+	for _, s := range a.stalls {
+		if at >= s.End-trace.Sec(s.For)-around && at <= s.End+around {
+			longest = max(longest, s.For)
+		}
+	}
+	return a.timing.Slack + trace.Sec(longest)
+}
