@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/check"
+	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
 	"github.com/faildrill/faildrill/harness/xds"
@@ -86,5 +87,33 @@ func TestAcceptAResultBeforeItsTick(t *testing.T) {
 		if why != "" || (d == nil) != c.accepted {
 			t.Errorf("refused %v after the tick with which the other host returned: %+v %s", c.after, d, why)
 		}
+	}
+}
+
+// Which name of a new cluster is answered first decides whose merge windows are open,
+// and nobody saw it: both are permitted, and nothing else.
+func TestAcceptEitherFirstAnswer(t *testing.T) {
+	o := recipe()
+	o.merge, o.every, o.duration, o.retries = 2500*time.Millisecond, 100*time.Millisecond, 6*time.Second, 0
+	o.steps = []schedule.Step{fault(50*time.Millisecond, 0, schedule.Fault{Behaviour: schedule.Refuse})}
+	s := o.schedule()
+	learned := map[time.Duration]bool{}
+	for _, first := range []int{0, 1} {
+		played := o.schedule()
+		l := played.Configs[0][0].Clusters[0].Localities
+		l[0], l[first] = l[first], l[0] // the first one is asked for first
+		tr := engine.PlayWith(played, engine.Delays{})
+		if d, why := check.Accept(s, tr); d != nil || why != "" {
+			t.Errorf("name %d answered first: %+v %s", first, d, why)
+		}
+		i := slices.IndexFunc(tr.Attempts, func(a trace.Attempt) bool { return tr.UpstreamOf(a.Host) == 1 })
+		learned[tr.Attempts[i].At.D()] = true
+		tr.Attempts[i+1].Host = 1 - tr.Attempts[i+1].Host
+		if d, _ := check.Accept(s, tr); d == nil {
+			t.Errorf("name %d answered first: the ejected host after its ejection is known is accepted", first)
+		}
+	}
+	if len(learned) != 2 {
+		t.Errorf("the ejection is known after %v; want two instants", learned)
 	}
 }

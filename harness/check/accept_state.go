@@ -58,17 +58,39 @@ func (st *state) tell(c engine.Change) {
 	}
 }
 
-func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) *state {
-	st := &state{ch: engine.NewChooser(1), rowOf: func(h *engine.Host) int32 { return a.rowOf(l, h) }}
-	names := a.namesAt(at)
-	_, hosts := names.LookUps(c, int64(at), &st.ch)
-	for i := range hosts {
-		hosts[i].Trace = st.rowOf(&hosts[i])
-		st.traceOf = append(st.traceOf, hosts[i].Trace)
+// construct is what can have become of a cluster that was made: which of its names was
+// answered first, nobody saw.
+func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) []*state {
+	var out []*state
+	for first, n := uint64(0), uint64(1); first < n; first++ {
+		d := &answered{first: first, names: 1}
+		st := &state{ch: engine.NewChooser(1), rowOf: func(h *engine.Host) int32 { return a.rowOf(l, h) }}
+		names := a.namesAt(at)
+		_, hosts := names.LookUps(c, int64(at), &st.ch)
+		for i := range hosts {
+			hosts[i].Trace = st.rowOf(&hosts[i])
+			st.traceOf = append(st.traceOf, hosts[i].Trace)
+		}
+		st.beats = a.beatsOf(l, c, at, l.until(c))
+		st.ch = st.ch.Guided(d)
+		st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, hops, int64(at), &st.ch)
+		st.ch = st.ch.Guided(nil)
+		n = d.names
+		out = append(out, st)
 	}
-	st.beats = a.beatsOf(l, c, at, l.until(c))
-	st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, hops, int64(at), &st.ch)
-	return st
+	return distinct(out)
+}
+
+// answered says which name of a new cluster is answered first.
+type answered struct{ first, names uint64 }
+
+// Answer implements engine.Guide.
+func (d *answered) Answer(q engine.Question) (uint64, bool) {
+	if q.Draw != engine.DrawAnswer {
+		return 0, false
+	}
+	d.names = q.N
+	return d.first, true
 }
 
 // instants are the state as it may have been: whatever is due within the slack

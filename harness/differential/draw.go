@@ -48,6 +48,7 @@ func Draw(seed, n uint64, p istio.Profile) *schedule.Schedule {
 	}}}
 	s.Clients = []schedule.Client{d.client()}
 	d.timeline(s, r.Timeout)
+	d.discovery(&s.Configs[0][0].Clusters[0])
 	return s
 }
 
@@ -94,6 +95,14 @@ func (d drawer) cluster(hosts int) xds.Cluster {
 	}
 	d.localities(&c, hosts)
 	return c
+}
+
+// discovery makes some of the clusters look up their endpoints, which are addresses:
+// they are answered at once and in order, the first one before the cluster serves.
+func (d drawer) discovery(c *xds.Cluster) {
+	if d.chance(25) {
+		c.Type, c.UpdateMergeWindow = xds.StrictDNS, of(d, c.UpdateMergeWindow, time.Second, 2500*time.Millisecond)
+	}
 }
 
 // localities spreads the hosts over priorities, and those of one over zones.

@@ -24,10 +24,11 @@ const (
 	DrawLocality             // which locality of a priority
 	DrawLookUp               // the jitter of a name's next look-up
 	DrawMerge                // whether a change as the merge window ends is still in it
+	DrawAnswer               // which name of a new cluster is answered first
 	draws
 )
 
-var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter", "locality", "look-up", "merge"}
+var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter", "locality", "look-up", "merge", "answer"}
 
 func (d Draw) String() string { return drawNames[d] }
 

@@ -156,6 +156,7 @@ func NewCluster(cfg *xds.Cluster, rules xds.Rules, hosts []Host, delays Delays, 
 	for p := range c.levels {
 		c.rebuild(p)
 	}
+	c.answered(now, ch)
 	c.due = c.next()
 	c.workers.init(c, ch)
 	return c
@@ -546,6 +547,15 @@ func status(h xds.Health) string {
 // do next goes: hosts out, counters, ticks, and what is on its way.
 func (c *Cluster) Same(o *Cluster) bool {
 	return c.cfg == o.cfg && slices.Equal(c.hosts, o.hosts) && slices.Equal(c.fate, o.fate) && slices.EqualFunc(c.levels, o.levels, slices.Equal) &&
-		slices.EqualFunc(c.counts, o.counts, slices.Equal) && c.detector.Equal(&o.detector) && slices.Equal(c.merge, o.merge) && slices.Equal(c.posts, o.posts) &&
+		slices.EqualFunc(c.counts, o.counts, slices.Equal) && c.detector.Equal(&o.detector) && c.sameMerges(o) && slices.Equal(c.posts, o.posts) &&
 		slices.EqualFunc(c.updates, o.updates, delivery.same) && slices.Equal(c.active, o.active) && c.workers.same(&o.workers)
+}
+
+// sameMerges reports whether the merge windows of two clusters that have come to the
+// same instant will make no difference: one that is long over is like none.
+func (c *Cluster) sameMerges(o *Cluster) bool {
+	over := min(c.now, o.now) - int64(c.cfg.UpdateMergeWindow) - max(c.doubt, o.doubt) - 2_000_000
+	return slices.EqualFunc(c.merge, o.merge, func(a, b merge) bool {
+		return a.timer == b.timer && (a.last == b.last || a.last < over && b.last < over)
+	})
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/faildrill/faildrill/harness/engine/outlier"
@@ -42,6 +43,39 @@ func (c *Cluster) Update(now int64, cfg *xds.Cluster, hosts []Host, ch *Chooser,
 		c.deliver(now, ch, tell, due...)
 	}
 	c.due = c.next()
+}
+
+// answered opens the merge windows of a strict DNS cluster that was constructed. The
+// first name that is answered makes the cluster serve, hosts or none; each answer
+// after it is an update that brings hosts to its priority. Addresses are answered
+// before names, the first of them first; which name is, nobody can tell, and most
+// often it is the one that was asked for first. All answers come at once here.
+//
+// Rule: RuleFirstAnswer.
+func (c *Cluster) answered(now int64, ch *Chooser) {
+	if c.cfg.Type != xds.StrictDNS || c.cfg.UpdateMergeWindow == 0 {
+		return
+	}
+	n, first := uint64(0), int32(-1)
+	for _, l := range c.cfg.Localities {
+		for _, e := range l.Endpoints {
+			if _, err := netip.ParseAddr(e.Address); err == nil && first < 0 {
+				first = int32(n)
+			}
+			n++
+		}
+	}
+	if n < 2 {
+		return
+	}
+	if first < 0 {
+		first = int32(ch.Observed(Question{Draw: DrawAnswer, N: n}, 0))
+	}
+	for i := range c.hosts {
+		if h := &c.hosts[i]; h.Target != first {
+			c.merge[h.Priority].last = now
+		}
+	}
 }
 
 // levelChange is what an update does to a priority.

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/faildrill/faildrill/harness/engine/outlier"
 	"github.com/faildrill/faildrill/harness/istio"
@@ -86,3 +88,69 @@ func TestUpdateOfAClone(t *testing.T) {
 		t.Error("the same update makes another state")
 	}
 }
+
+// The first answer makes a strict DNS cluster serve; those after it are updates, and
+// an ejection in their priorities waits for the merge window. Measured on 1.36.4 and
+// 1.40.0 with a window of 2.5 s and a host that refuses from the first request on:
+// alone in its priority and first of the list, its ejection is known at once; behind
+// another address, or with one beside it, 2.5 s later.
+func TestFirstAnswer(t *testing.T) {
+	const ms = int64(time.Millisecond)
+	place := func(priority uint32, names ...string) xds.LocalityEndpoints {
+		l := xds.LocalityEndpoints{Priority: priority, Locality: xds.Locality{Region: fmt.Sprint(priority, names)}}
+		for _, n := range names {
+			l.Endpoints = append(l.Endpoints, xds.Endpoint{Address: n, Port: 80, Weight: 1})
+		}
+		return l
+	}
+	one, two := "198.18.0.1", "198.18.0.2"
+	for _, c := range []struct {
+		name  string
+		kind  xds.DiscoveryType
+		lists []xds.LocalityEndpoints
+		first uint64 // which name is answered first, where that is a choice
+		want  int64  // when the workers hear that the first host of priority 0 is out
+	}{
+		{"first of the list", xds.StrictDNS, []xds.LocalityEndpoints{place(0, one), place(1, two)}, 1, 100 * ms},
+		{"behind another address", xds.StrictDNS, []xds.LocalityEndpoints{place(1, two), place(0, one)}, 1, 2600 * ms},
+		{"another address beside it", xds.StrictDNS, []xds.LocalityEndpoints{place(0, one, two)}, 1, 2600 * ms},
+		{"its name is answered first", xds.StrictDNS, []xds.LocalityEndpoints{place(1, "a.example"), place(0, "b.example")}, 1, 100 * ms},
+		{"its name is answered second", xds.StrictDNS, []xds.LocalityEndpoints{place(1, "a.example"), place(0, "b.example")}, 0, 2600 * ms},
+		{"an address is answered before its name", xds.StrictDNS, []xds.LocalityEndpoints{place(0, "b.example"), place(1, two)}, 0, 2600 * ms},
+		{"an assignment", xds.EDS, []xds.LocalityEndpoints{place(1, two), place(0, one)}, 0, 100 * ms},
+		{"a name alone", xds.StrictDNS, []xds.LocalityEndpoints{place(0, "b.example")}, 0, 100 * ms},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			od := xds.DefaultOutlierDetection()
+			od.Consecutive5xx, od.MaxEjectionPercent, od.Interval = 1, 100, time.Hour
+			cfg := xds.Cluster{Type: c.kind, LBPolicy: xds.RoundRobin, OutlierDetection: &od, UpdateMergeWindow: 2500 * time.Millisecond, OverprovisioningFactor: 140, Localities: c.lists}
+			var hosts []Host
+			out := int32(-1)
+			for _, l := range c.lists {
+				for _, e := range l.Endpoints {
+					if h := int32(len(hosts)); l.Priority == 0 && out < 0 {
+						out = h
+					}
+					hosts = append(hosts, Host{Target: int32(len(hosts)), Address: e.Address, Locality: l.Locality, Priority: l.Priority, Weight: 1})
+				}
+			}
+			ch := NewChooser(1).Guided(firstAnswer(c.first))
+			k := NewCluster(&cfg, istio.DefaultProfile().Rules, hosts, Delays{}, 0, &ch)
+			k.Report(100*ms, out, outlier.RequestFailed, 500, &ch, func(Change) {})
+			got := int64(-1)
+			for at := 100 * ms; at < 4000*ms && got < 0; at += 10 * ms {
+				k.Advance(at, &ch, func(Change) {})
+				if !slices.Contains(k.workers.levels[0].healthy.hosts, out) {
+					got = at
+				}
+			}
+			if got != c.want {
+				t.Errorf("the workers hear of the ejection at %v; want %v", time.Duration(got), time.Duration(c.want))
+			}
+		})
+	}
+}
+
+type firstAnswer uint64
+
+func (f firstAnswer) Answer(q Question) (uint64, bool) { return uint64(f), q.Draw == DrawAnswer }

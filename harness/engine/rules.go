@@ -76,6 +76,7 @@ const (
 	RuleGoneNotCharged   RuleID = "envoy/gone-not-charged"            // 4.13: outlier_detection_impl.cc, onConsecutiveErrorWorker
 	RuleMembersAtOnce    RuleID = "envoy/members-at-once"             // 5.2, measured X43: cluster_manager_impl.cc, onClusterInit
 	RuleEDSHealthAtOnce  RuleID = "envoy/eds-health-change-immediate" // 5.2; 15, 1.40, measured X43, X54: cluster_manager_impl.cc, scheduleUpdate
+	RuleFirstAnswer      RuleID = "envoy/first-answer"                // measured on 1.40.0: dns_cluster.cc, startResolve (onPreInitComplete)
 	RuleRemovedDrained   RuleID = "envoy/removed-drained"             // 5.3: cluster_manager_impl.cc, onClusterInit
 	RuleAssignmentUpdate RuleID = "envoy/assignment-in-place"         // 12.2, 12.3: eds.cc, onConfigUpdate
 
@@ -196,7 +197,7 @@ func Rules() []RuleID {
 		RuleOutlierOrder, RuleDegraded, RuleDegradedUntilTick, RuleSharedJitter, RuleCoarseHealth,
 		RuleThreadHops, RuleEveryLevel, RuleMergeWindow, RuleMergeRideAlong, RuleDrain, RuleDrainConnecting, RulePartition, RuleDraining,
 		RuleSameAddressStays, RuleLocalityIdentity, RuleHostnameIdentity, RuleHostOrder, RuleCoarseUnchanged, RuleMembersEjected,
-		RuleGoneNotCharged, RuleMembersAtOnce, RuleEDSHealthAtOnce, RuleRemovedDrained, RuleAssignmentUpdate,
+		RuleGoneNotCharged, RuleMembersAtOnce, RuleEDSHealthAtOnce, RuleFirstAnswer, RuleRemovedDrained, RuleAssignmentUpdate,
 		RuleDNSRefresh, RuleDNSJitter, RuleDNSFailureRefresh, RuleDNSEmpty, RuleDNSFailureKeeps, RuleDNSDualFamily, RuleDNSTries,
 		RuleLogicalDNSList, RuleLogicalDNSEmpty, RuleLogicalDNSHost, RuleOldConnections,
 		RuleAvailability, RuleLoadDistribution, RuleHealthyBeforeDegraded, RuleLoadRemainder, RulePanicThreshold,

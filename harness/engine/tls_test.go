@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/scenario"
@@ -71,6 +72,22 @@ func compile(t *testing.T, text string) *schedule.Schedule {
 		t.Fatal(err)
 	}
 	return d.Compile().Schedule
+}
+
+// settled begins the load and the faults two seconds later: what was measured is of
+// clusters that had been there for longer than a merge window.
+func settled(s *schedule.Schedule) *schedule.Schedule {
+	const by = trace.Sec(2 * time.Second)
+	for i := range s.Steps {
+		if s.Steps[i].At > 0 {
+			s.Steps[i].At += by
+		}
+	}
+	for i := range s.Clients {
+		s.Clients[i].Load.Start += by
+	}
+	s.Duration += by
+	return s
 }
 
 // answers is what the client gets, request by request.
@@ -148,7 +165,7 @@ func TestHTTPSRecipeMeasured(t *testing.T) {
 				run := func(want, timeline string) {
 					t.Helper()
 					s := compile(t, recipe(envoy, "SIMPLE", c.tls, c.names, c.rewrite, timeline, c.ports, c.noMEP, "none"))
-					if got := answers(engine.Play(s)); got != want {
+					if got := answers(engine.Play(settled(s))); got != want {
 						t.Errorf("Envoy %s, %s:\n got %s\nwant %s", envoy, timeline, got, want)
 					}
 				}
@@ -214,7 +231,7 @@ func TestClientCertificateMeasured(t *testing.T) {
 		if c.timeline != "" {
 			wanted = "none"
 		}
-		tr := engine.Play(compile(t, recipe("1.40.0", c.mode, c.tls, "", "", c.timeline, "", false, wanted)))
+		tr := engine.Play(settled(compile(t, recipe("1.40.0", c.mode, c.tls, "", "", c.timeline, "", false, wanted))))
 		if got := answers(tr); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
