@@ -59,6 +59,38 @@ func (m *merger) attempts(client int32, c *Client) []trace.Attempt {
 	return out
 }
 
+// together are the attempts that waited for a connection to a host when one to it
+// failed: all fail in that turn of the event loop, one after the other, and only then
+// their lines are written. On a machine that is busy this takes milliseconds, and the
+// ejection comes meanwhile: the results were in by the first of the lines.
+//
+// Source: conn_pool_base.cc, purgePendingStreams; a stream is cleared away, and its line
+// written, when the dispatcher deletes what was put off.
+func together(as []trace.Attempt) {
+	var failed []*trace.Attempt
+	for i := range as {
+		if !as[i].Inferred && as[i].Host >= 0 && (as[i].Result == trace.Refused || as[i].Result == trace.ConnectTimeout) {
+			failed = append(failed, &as[i])
+		}
+	}
+	slices.SortStableFunc(failed, func(a, b *trace.Attempt) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Done, b.Done))
+	})
+	for i := 0; i < len(failed); {
+		first := failed[i]
+		k := i + 1
+		for ; k < len(failed) && failed[k].Host == first.Host && failed[k].Done-first.Done <= hop; k++ {
+			if failed[k].At >= first.Done {
+				break // it was picked after that
+			}
+		}
+		for _, a := range failed[i:k] {
+			a.Done = first.Done
+		}
+		i = k
+	}
+}
+
 // attempt is a line of the upstream log. Envoy gives no flag to an attempt that
 // the route timeout ended, and none to one that the client left.
 func (m *merger) attempt(client int32, l *Line) trace.Attempt {

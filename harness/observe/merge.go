@@ -87,6 +87,7 @@ type merger struct {
 func (m *merger) client(client int32, c *Client) {
 	as := m.attempts(client, c)
 	as = m.complete(client, c, as)
+	together(as)
 	changes := m.changes(client, c, as)
 	m.out.Changes = append(m.out.Changes, changes...)
 	m.out.Changes = append(m.out.Changes, m.members(client, c, as)...)
