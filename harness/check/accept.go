@@ -34,7 +34,7 @@ func Accept(s *schedule.Schedule, t *trace.Trace) (d *result.Divergence, undecid
 // AcceptWithin is Accept for a run that was observed so exactly. A stall that the
 // run noted is added to what its clocks may be apart around it.
 func AcceptWithin(s *schedule.Schedule, t *trace.Trace, timing Timing) (d *result.Divergence, undecided string) {
-	a := acceptor{s: s, t: t.Unpack(), timing: timing, stalls: t.Stalls(), changes: map[int32][]*trace.Change{}}
+	a := acceptor{s: s, t: t.Unpack(), timing: timing, stalls: t.Stalls(), busy: t.BusyTimes(), changes: map[int32][]*trace.Change{}}
 	for i := range t.Changes {
 		c := &t.Changes[i]
 		a.changes[c.Host] = append(a.changes[c.Host], c)
@@ -71,6 +71,7 @@ type acceptor struct {
 	t         *trace.Trace
 	timing    Timing
 	stalls    []trace.Standstill
+	busy      []trace.Standstill
 	changes   map[int32][]*trace.Change // by host
 	undecided string
 }

@@ -117,3 +117,42 @@ func TestAcceptEitherFirstAnswer(t *testing.T) {
 		t.Errorf("the ejection is known after %v; want two instants", learned)
 	}
 }
+
+// A main thread that was asked for something else hears of results later, and what
+// fails meanwhile sets nothing off: it is known for how long, and permitted then only.
+func TestAcceptAllowsForABusyProxy(t *testing.T) {
+	o := recipe()
+	o.priorities, o.retries, o.duration = []uint32{0}, 0, 8*time.Second
+	o.steps = []schedule.Step{fault(2250*time.Millisecond, 0, schedule.Fault{Behaviour: schedule.Status, Status: 503})}
+	o.outlier = func(od *xds.OutlierDetection) { od.EnforcingConsecutive5xx, od.ConsecutiveGatewayFailure = 0, 100 }
+	for _, c := range []struct {
+		name     string
+		after    time.Duration // the detection that is late
+		busy     time.Duration
+		accepted bool
+	}{
+		{"idle", 0, 0, false},
+		{"busy", time.Millisecond, 40 * time.Millisecond, true},
+		{"not busy for long enough", time.Millisecond, 22 * time.Millisecond, false},
+		{"busy at another time", time.Second, 40 * time.Millisecond, false},
+	} {
+		s, tr := play(o)
+		var failed []*trace.Attempt
+		for i := range tr.Attempts {
+			if tr.Attempts[i].Status == 503 {
+				failed = append(failed, &tr.Attempts[i])
+			}
+		}
+		first, second := failed[0], failed[1]
+		i := slices.IndexFunc(tr.Changes, func(c trace.Change) bool { return c.At >= second.Done })
+		tr.Changes = slices.Delete(tr.Changes, i, i+1)
+		second.At, second.Done = first.Done+trace.Sec(28*time.Millisecond), first.Done+trace.Sec(30*time.Millisecond)
+		tr.Changes[i-1].At = first.Done + trace.Sec(35*time.Millisecond)
+		if c.busy > 0 {
+			tr.Notes = []trace.Note{trace.Busy(tr.Changes[i-1].At+trace.Sec(c.after), c.busy)}
+		}
+		if d, why := check.AcceptWithin(s, tr, check.Envoy); (d == nil) != c.accepted || why != "" {
+			t.Errorf("%s: %+v %s", c.name, d, why)
+		}
+	}
+}

@@ -59,11 +59,16 @@ func TimingOf(backend string) Timing {
 const around = trace.Sec(time.Second)
 
 // slack is how far apart two clocks may be at an instant: by as much more as the
-// longest stall near it.
+// longest stall near it, or as the proxy's main thread was busy then.
 func (a *acceptor) slack(at trace.Sec) trace.Sec {
 	longest := time.Duration(0)
 	for _, s := range a.stalls {
 		if at >= s.End-trace.Sec(s.For)-around && at <= s.End+around {
+			longest = max(longest, s.For)
+		}
+	}
+	for _, s := range a.busy {
+		if at >= s.End-trace.Sec(s.For)-a.timing.Hop && at <= s.End+a.timing.Hop {
 			longest = max(longest, s.For)
 		}
 	}

@@ -29,6 +29,13 @@ type Client struct {
 	Outlier     []Event
 	Polls       []Poll // in order of time
 	Built       []Built
+	Busy        []Busy
+}
+
+// Busy is a while in which the proxy's main thread was asked for something else.
+type Busy struct {
+	End time.Time
+	For time.Duration
 }
 
 // Output is what a trace says of the proxies.
@@ -85,6 +92,7 @@ type merger struct {
 }
 
 func (m *merger) client(client int32, c *Client) {
+	m.busy(c)
 	as := m.attempts(client, c)
 	as = m.complete(client, c, as)
 	together(as)
@@ -94,6 +102,19 @@ func (m *merger) client(client int32, c *Client) {
 	m.out.Changes = append(m.out.Changes, m.overflows(client, c, as, changes)...)
 	m.out.Attempts = append(m.out.Attempts, as...)
 	m.loads(client, c, changes)
+}
+
+// busy notes when the proxy's main thread had something else to do for longer than it
+// may take to decide what follows from a result. Clients that share a proxy tell the same.
+func (m *merger) busy(c *Client) {
+	for _, b := range c.Busy {
+		if end := m.at(b.End); trace.Sec(b.For) <= hop || end < 0 || end-trace.Sec(b.For) > m.in.Schedule.Duration {
+			continue
+		}
+		if n := trace.Busy(m.at(b.End), b.For); !slices.Contains(m.out.Notes, n) {
+			m.out.Notes = append(m.out.Notes, n)
+		}
+	}
 }
 
 func (m *merger) note(at trace.Sec, format string, args ...any) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
@@ -190,5 +191,23 @@ func TestMergeTellsEveryConnectionThatEndsARun(t *testing.T) {
 	}
 	if quick == 0 {
 		t.Error("no connection took less than a millisecond")
+	}
+}
+
+// When the main thread of a proxy had something else to do is noted, once, if it was
+// for long and in the drill.
+func TestMergeNotesABusyProxy(t *testing.T) {
+	_, in := load(t, "testdata/1.40-blackhole.txtar")
+	at := func(s float64) time.Time { return in.Origin.Add(time.Duration(s * 1e9)) }
+	in.Clients[0].Busy = []observe.Busy{
+		{End: at(-1), For: time.Second}, {End: at(1), For: 19 * time.Millisecond}, {End: at(2), For: 30 * time.Millisecond},
+		{End: at(2), For: 30 * time.Millisecond}, {End: in.Origin.Add(in.Schedule.Duration.D() + time.Second), For: 40 * time.Millisecond},
+	}
+	out := trace.Trace{Notes: observe.Merge(in).Notes}
+	if got := out.BusyTimes(); len(got) != 1 || got[0] != (trace.Standstill{End: trace.Sec(2e9), For: 30 * time.Millisecond}) {
+		t.Errorf("got %v", got)
+	}
+	if got := out.Stalls(); len(got) != 0 {
+		t.Errorf("a proxy that is busy is no stall of the machine: %v", got)
 	}
 }

@@ -51,6 +51,7 @@ type proxy struct {
 	mu    sync.Mutex // guards what follows
 	polls []observe.Poll
 	built map[observe.Built]bool
+	busy  []observe.Busy
 }
 
 func (p *player) newProxy(client int) (*proxy, error) {
@@ -169,6 +170,13 @@ var adminClient = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transp
 
 // get asks the admin interface.
 func (x *proxy) get(path string) ([]byte, error) {
+	begin := time.Now()
+	defer func() {
+		end := time.Now()
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.busy = append(x.busy, observe.Busy{End: end, For: end.Sub(begin)})
+	}()
 	r, err := adminClient.Get("http://" + x.admin.String() + path)
 	if err != nil {
 		return nil, err
@@ -344,7 +352,7 @@ func (x *proxy) left(access, upstream string) (observe.Client, error) {
 	x.p.bringHome(&c)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	c.Polls = x.polls
+	c.Polls, c.Busy = x.polls, x.busy
 	for b := range x.built {
 		c.Built = append(c.Built, b)
 	}
