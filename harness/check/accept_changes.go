@@ -129,7 +129,7 @@ func (a *acceptor) firstOverdue(st *state, now trace.Sec) int {
 	return slices.IndexFunc(st.untold, func(u engine.Change) bool {
 		late := 2 * max(a.slack(trace.Sec(u.At)), a.slack(now))
 		if a.counted(changeNames[u.Kind]) {
-			late += 2 * a.timing.Overflow
+			late += 2*a.timing.Overflow + a.coarse()
 		}
 		// After the drill nobody looks.
 		return trace.Sec(u.At) <= a.s.Duration && trace.Sec(u.At)+late < now
@@ -142,9 +142,13 @@ func (a *acceptor) counted(event string) bool {
 	return event == trace.OverflowEvent && a.timing.Overflow > 0
 }
 
+// coarse is to how much the instant of a refused ejection is kept where a counter is
+// all that tells of it: explanations that differ by less are one.
+func (a *acceptor) coarse() trace.Sec { return a.timing.Overflow / 45 }
+
 // count ticks off the first refused ejection that the counter can be about.
 func (a *acceptor) count(st *state, c *trace.Change) bool {
-	slack := a.timing.Overflow + a.slack(c.At)
+	slack := a.timing.Overflow + a.coarse() + a.slack(c.At)
 	for i, u := range st.untold {
 		if u.Kind != engine.EjectionOverflow {
 			continue

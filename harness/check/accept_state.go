@@ -18,6 +18,7 @@ type state struct {
 	traceOf []int32
 	rowOf   func(*engine.Host) int32
 	beats   *beats // nil: ticks are when they should be
+	coarse  int64  // to how much the instants of refused ejections are kept; 0: as they are
 }
 
 // keptBy is what a request's retry priority keeps.
@@ -27,7 +28,7 @@ type keptBy struct {
 }
 
 func (st *state) clone() *state {
-	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), asking: slices.Clone(st.asking), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf, beats: st.beats}
+	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), asking: slices.Clone(st.asking), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf, beats: st.beats, coarse: st.coarse}
 }
 
 func (k keptBy) same(o keptBy) bool {
@@ -53,6 +54,9 @@ func (st *state) tell(c engine.Change) {
 	if c.Kind == engine.HostAdded {
 		st.traceOf = append(st.traceOf, st.rowOf(&st.c.Hosts()[c.Host]))
 	}
+	if c.Kind == engine.EjectionOverflow && st.coarse > 0 {
+		c.At -= c.At % st.coarse
+	}
 	if c.Kind != engine.LoadChanged {
 		st.untold = append(st.untold, c)
 	}
@@ -64,7 +68,7 @@ func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) []*state {
 	var out []*state
 	for first, n := uint64(0), uint64(1); first < n; first++ {
 		d := &answered{first: first, names: 1}
-		st := &state{ch: engine.NewChooser(1), rowOf: func(h *engine.Host) int32 { return a.rowOf(l, h) }}
+		st := &state{ch: engine.NewChooser(1), rowOf: func(h *engine.Host) int32 { return a.rowOf(l, h) }, coarse: int64(a.coarse())}
 		names := a.namesAt(at)
 		_, hosts := names.LookUps(c, int64(at), &st.ch)
 		for i := range hosts {
@@ -198,13 +202,22 @@ func (d *draws) fallen(n int) []uint64 {
 	return out
 }
 
+// sameTold reports whether the same is to be observed of two changes. Whose ejection was
+// refused, and by which detector, no counter tells.
+func (st *state) sameTold(a, b engine.Change) bool {
+	if st.coarse > 0 && a.Kind == engine.EjectionOverflow {
+		return b.Kind == a.Kind && b.At == a.At
+	}
+	return a == b
+}
+
 // distinct drops explanations that cannot differ any more: the cluster is in the
 // same state, and the same is left to be told.
 func distinct(states []*state) []*state {
 	var out []*state
 	for _, st := range states {
 		same := slices.ContainsFunc(out, func(o *state) bool {
-			return slices.Equal(o.untold, st.untold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && slices.Equal(o.asking, st.asking) && o.c.Same(st.c)
+			return slices.EqualFunc(o.untold, st.untold, o.sameTold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && slices.Equal(o.asking, st.asking) && o.c.Same(st.c)
 		})
 		if !same {
 			out = append(out, st)
