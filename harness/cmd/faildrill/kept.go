@@ -156,8 +156,8 @@ func (a *app) endpoints() *cobra.Command {
 			"Exit code: 0, or 4 when the two disagree.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("unknown output %q; expected text or json", output)}
+			if err := knownOutput(output); err != nil {
+				return err
 			}
 			ts, err := tables(cmd.Context(), args)
 			if err != nil {

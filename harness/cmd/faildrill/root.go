@@ -67,11 +67,19 @@ func (f *inputFlags) register(c *cobra.Command) {
 	c.Flags().StringVarP(&f.output, "output", "o", "text", "text or json")
 }
 
+// knownOutput checks the word after --output.
+func knownOutput(output string) error {
+	if output != "text" && output != "json" {
+		return usageError{fmt.Errorf("unknown output %q; expected text or json", output)}
+	}
+	return nil
+}
+
 // options reads the flags.
 func (f *inputFlags) options() (harness.Options, error) {
 	o := harness.Options{Seed: f.seed, Duration: f.duration}
-	if f.output != "text" && f.output != "json" {
-		return o, usageError{fmt.Errorf("unknown output %q; expected text or json", f.output)}
+	if err := knownOutput(f.output); err != nil {
+		return o, err
 	}
 	if f.duration < 0 || f.duration > 24*time.Hour {
 		return o, usageError{fmt.Errorf("a duration of %v; expected more than 0s, at most 24h", f.duration)}

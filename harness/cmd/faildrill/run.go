@@ -246,8 +246,8 @@ func (a *app) judge() *cobra.Command {
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("unknown output %q; expected text or json", output)}
+			if err := knownOutput(output); err != nil {
+				return err
 			}
 			if err := writable(junit); err != nil {
 				return usageError{fmt.Errorf("--junit: %w", err)}
