@@ -27,6 +27,7 @@ const (
 	fileSchedule   = "schedule.json"
 	filePrediction = "prediction.jsonl"
 	fileTrace      = "trace.jsonl"
+	filePlay       = "play.json" // what played it
 	fileVerdict    = "verdict.json"
 	fileJUnit      = "junit.xml"
 	fileUndo       = "undo.jsonl"
@@ -111,7 +112,7 @@ func (f *Folder) Path() string { return f.path }
 
 // begin saves what is known before anything runs, and lets the sink write the
 // trace and the journal as they come.
-func (f *Folder) begin(d *schedule.Drill, s *schedule.Schedule, prediction *trace.Trace, sink *backend.Collector) error {
+func (f *Folder) begin(d *schedule.Drill, s *schedule.Schedule, p *Played, sink *backend.Collector) error {
 	if f == nil {
 		return nil
 	}
@@ -123,10 +124,16 @@ func (f *Folder) begin(d *schedule.Drill, s *schedule.Schedule, prediction *trac
 	if err := s.Save(&sched); err != nil {
 		return fmt.Errorf("saving the run: %w", err)
 	}
-	if err := trace.Write(&pred, prediction); err != nil {
+	if err := trace.Write(&pred, p.Prediction); err != nil {
 		return fmt.Errorf("saving the run: %w", err)
 	}
-	for name, data := range map[string][]byte{fileScenario: yaml, fileSchedule: sched.Bytes(), filePrediction: pred.Bytes()} {
+	how, err := json.Marshal(howPlayed{Schema: playSchema, Flags: append([]string{"--on", p.Backend}, p.flags...)})
+	if err != nil {
+		return fmt.Errorf("saving the run: %w", err)
+	}
+	for name, data := range map[string][]byte{
+		fileScenario: yaml, fileSchedule: sched.Bytes(), filePrediction: pred.Bytes(), filePlay: append(how, '\n'),
+	} {
 		if err := f.write(name, data); err != nil {
 			return err
 		}
@@ -180,6 +187,9 @@ func savedScenario(d *schedule.Drill) *scenario.Scenario {
 			n++
 		}
 		if st.Apply != "" {
+			if st.Name == "" {
+				st.Name = schedule.ApplyName(st.Apply)
+			}
 			st.Apply = filepath.Join(dirConfig, fmt.Sprintf("%d.yaml", n))
 		}
 	}
@@ -229,7 +239,7 @@ func (f *Folder) end(p *Played) error {
 	}
 	p.Folder = f.path
 	if f.trace != nil { // it was played
-		p.Replay = "faildrill run --on " + p.Backend + p.flags + " --seed " + fmt.Sprint(p.Seed) + scaleFlag(p.Scale) + " " + filepath.Join(f.path, fileScenario)
+		p.Replay = replayCommand(f.path)
 		f.keep(f.trace.Close())
 		f.keep(f.undo.Close())
 	}
@@ -240,19 +250,18 @@ func (f *Folder) end(p *Played) error {
 	return nil
 }
 
-func scaleFlag(s float64) string {
-	if s == 1 || s == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" --scale %v", s)
+// verdictText is verdict.json.
+func verdictText(r result.Run) ([]byte, error) {
+	b, err := json.MarshalIndent(result.Document[result.Run]{Schema: result.RunSchema, Results: []result.Run{r}}, "", " ")
+	return append(b, '\n'), err
 }
 
 func (f *Folder) saveVerdict(r result.Run) error {
-	b, err := json.MarshalIndent(result.Document[result.Run]{Schema: result.RunSchema, Results: []result.Run{r}}, "", " ")
+	b, err := verdictText(r)
 	if err != nil {
 		return err
 	}
-	if err := f.write(fileVerdict, append(b, '\n')); err != nil {
+	if err := f.write(fileVerdict, b); err != nil {
 		return err
 	}
 	var x bytes.Buffer

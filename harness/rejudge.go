@@ -51,62 +51,94 @@ func RunFolders(path string) ([]string, error) {
 // Rejudge judges a stored run again: with the expectations of its
 // scenario.yaml, which may have been corrected since.
 func Rejudge(dir string) (Played, error) {
-	damaged := func(name string, err error) (Played, error) {
-		return Played{}, fmt.Errorf("%w: %s: %w", ErrDamaged, filepath.Join(dir, name), err)
-	}
-	s, err := readFile(dir, fileSchedule, schedule.Read)
+	r, err := restore(dir)
 	if err != nil {
-		return damaged(fileSchedule, err)
+		return Played{}, err
 	}
-	prediction, err := readFile(dir, filePrediction, trace.Read)
+	p, err := r.judged()
 	if err != nil {
-		return damaged(filePrediction, err)
+		return Played{}, err
 	}
-	observed, err := readFile(dir, fileTrace, trace.Read)
-	if err != nil {
-		return damaged(fileTrace, err)
+	f := &Folder{path: dir}
+	return p, f.saveVerdict(p.Run)
+}
+
+// restored is what a run folder says of the drill that was played.
+type restored struct {
+	dir      string
+	drill    *schedule.Drill // as scenario.yaml has it now
+	compiled *schedule.Compiled
+	schedule *schedule.Schedule // what was played
+}
+
+// damaged is a file of the folder that cannot be used.
+func damaged(dir, name string, err error) error {
+	return fmt.Errorf("%w: %s: %w", ErrDamaged, filepath.Join(dir, name), err)
+}
+
+// restore reads the drill of a run folder.
+func restore(dir string) (restored, error) {
+	r := restored{dir: dir}
+	var err error
+	if r.schedule, err = readFile(dir, fileSchedule, schedule.Read); err != nil {
+		return r, damaged(dir, fileSchedule, err)
 	}
-	if err := fits(s, prediction); err != nil {
-		return damaged(filePrediction, err)
-	}
-	if err := fits(s, observed); err != nil {
-		return damaged(fileTrace, err)
-	}
-	backend.InOrder(observed) // a live run wrote its events down as they became known
 	inputs, err := scenario.Load(scenario.Disk(), []string{filepath.Join(dir, fileScenario)})
 	if err != nil {
-		return Played{}, err
+		return r, err
 	}
 	if len(inputs) != 1 || inputs[0].Scenario == nil {
-		return damaged(fileScenario, errors.New("expected one scenario"))
+		return r, damaged(dir, fileScenario, errors.New("expected one scenario"))
 	}
-	d, err := schedule.New(inputs[0], schedule.Options{Profile: &s.Profile, Seed: s.Seed})
+	r.drill, err = schedule.New(inputs[0], schedule.Options{Profile: &r.schedule.Profile, Seed: r.schedule.Seed})
+	if err != nil {
+		return r, err
+	}
+	r.drill.Name = r.schedule.Name
+	r.compiled = r.drill.Compile()
+	if problems := Rejections(r.compiled); len(problems) > 0 {
+		return r, damaged(dir, dirConfig, errors.New(problems[0])) // it was played, so it was no such thing then
+	}
+	return r, nil
+}
+
+// judged is the run, judged from its traces and its evidence.
+func (r *restored) judged() (Played, error) {
+	prediction, err := r.trace(filePrediction)
 	if err != nil {
 		return Played{}, err
 	}
-	d.Name = s.Name
-	c := d.Compile()
-	if problems := Rejections(c); len(problems) > 0 {
-		return damaged(dirConfig, errors.New(problems[0])) // it was played, so it was no such thing then
+	observed, err := r.trace(fileTrace)
+	if err != nil {
+		return Played{}, err
 	}
-	p := Played{Run: newRun(d, c, observed.Run.Backend), Prediction: prediction, Observed: observed}
-	p.Scale = s.Scale
-	p.restoreFile(dir)
-	p.ConfigDifferences = configDifferences(s, func(name string) []byte {
-		b, err := os.ReadFile(filepath.Join(dir, dirEvidence, name))
+	backend.InOrder(observed) // a live run wrote its events down as they became known
+	p := Played{Run: newRun(r.drill, r.compiled, observed.Run.Backend), Prediction: prediction, Observed: observed}
+	p.Scale = r.schedule.Scale
+	p.restoreFile(r.dir)
+	p.ConfigDifferences = configDifferences(r.schedule, func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join(r.dir, dirEvidence, name))
 		if err != nil {
 			return nil // the backend kept none
 		}
 		return b
 	})
-	p.judge(d, c, s)
-	p.asWritten(dir)
-	f := &Folder{path: dir}
-	p.Folder = dir
-	if err := f.saveVerdict(p.Run); err != nil {
-		return p, err
-	}
+	p.judge(r.drill, r.compiled, r.schedule)
+	p.asWritten(r.dir)
+	p.Folder = r.dir
 	return p, nil
+}
+
+// trace reads a trace of the schedule.
+func (r *restored) trace(name string) (*trace.Trace, error) {
+	t, err := readFile(r.dir, name, trace.Read)
+	if err == nil {
+		err = fits(r.schedule, t)
+	}
+	if err != nil {
+		return nil, damaged(r.dir, name, err)
+	}
+	return t, nil
 }
 
 // restoreFile keeps the name of the file that the run was made from.

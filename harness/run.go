@@ -41,15 +41,15 @@ type Played struct {
 	Observed   *trace.Trace
 	Err        error // what broke underneath: the backend, or the run folder
 
-	flags string // of the backend, for the command that plays this again
+	flags []string // of the backend, for the play that repeats this one
 }
 
 // flagsOf are the flags that choose how a backend plays.
-func flagsOf(b backend.Backend) string {
+func flagsOf(b backend.Backend) []string {
 	if f, ok := b.(interface{ Flags() string }); ok {
-		return " " + f.Flags()
+		return strings.Fields(f.Flags())
 	}
-	return ""
+	return nil
 }
 
 // Run plays a drill on a backend and says what came out.
@@ -79,7 +79,7 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 	}
 	p.Prediction = engine.Predict(s)
 	sink := &backend.Collector{OnEvent: o.Progress}
-	if err := o.Folder.begin(d, s, p.Prediction, sink); err != nil {
+	if err := o.Folder.begin(d, s, &p, sink); err != nil {
 		p.Err = err
 		p.Verdict, p.Reason = result.Error, err.Error()
 		return p
@@ -91,6 +91,9 @@ func Run(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions
 		}
 	}
 	p.refused(sink)
+	if p.Err != nil && !errors.Is(p.Err, context.Canceled) {
+		sink.Event(trace.Note{Text: noteBroke + p.Err.Error()})
+	}
 	p.Observed = &sink.Trace
 	backend.InOrder(p.Observed)
 	p.ConfigDifferences = configDifferences(s, func(name string) []byte { return sink.Files[name] })
@@ -145,11 +148,11 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 	p.Counters, p.Endpoints = check.Counters(t), check.EndpointTables(t)
 	p.Expectations = check.Judge(expectations(d), t, p.Prediction)
 	switch {
-	case errors.Is(p.Err, context.Canceled), p.Err == nil && interrupted(t):
+	case errors.Is(p.Err, context.Canceled), broke(t) == "" && interrupted(t):
 		p.Verdict, p.Reason = result.Error, reasonInterrupted
 		return
-	case p.Err != nil:
-		p.Verdict, p.Reason = result.Error, p.Err.Error()
+	case broke(t) != "":
+		p.Verdict, p.Reason = result.Error, broke(t)
 		return
 	case t.Refusal != nil:
 		p.rejected(d, (&backend.RejectedError{By: t.Refusal.By, Reason: t.Refusal.Reason}).Error())
@@ -193,6 +196,19 @@ const reasonInterrupted = "interrupted"
 // interrupted reports whether somebody ended the run before its time.
 func interrupted(t *trace.Trace) bool {
 	return !t.Ended && slices.ContainsFunc(t.Notes, func(n trace.Note) bool { return n.Text == reasonInterrupted })
+}
+
+// noteBroke begins the note of what broke underneath.
+const noteBroke = "broke: "
+
+// broke is what broke underneath; "" if nothing did.
+func broke(t *trace.Trace) string {
+	for _, n := range t.Notes {
+		if why, ok := strings.CutPrefix(n.Text, noteBroke); ok {
+			return why
+		}
+	}
+	return ""
 }
 
 // ReasonTooSlow begins the reason of a run that the machine could not keep up with.

@@ -259,7 +259,7 @@ func newStep(spec *scenario.Spec, upstreams []Upstream, i int) Step {
 	switch {
 	case in.Apply != "":
 		st.Kind = KindConfig
-		st.Name = orDefault(st.Name, "apply "+in.Apply)
+		st.Name = orDefault(st.Name, ApplyName(in.Apply))
 	case in.Delete != "":
 		st.Kind = KindConfig
 		st.Name = orDefault(st.Name, "delete "+in.Delete)
@@ -272,6 +272,9 @@ func newStep(spec *scenario.Spec, upstreams []Upstream, i int) Step {
 	}
 	return st
 }
+
+// ApplyName names a step that applies a file or folder and has no name of its own.
+func ApplyName(path string) string { return "apply " + path }
 
 func orDefault(s, d string) string {
 	if s == "" {

@@ -18,7 +18,16 @@ import (
 type part struct {
 	drill   *schedule.Drill
 	backend backend.Backend
+	scale   float64
 	folder  string // its name
+}
+
+func drillsOf(parts []part) []*schedule.Drill {
+	drills := make([]*schedule.Drill, 0, len(parts))
+	for _, p := range parts {
+		drills = append(drills, p.drill)
+	}
+	return drills
 }
 
 // backends are the words after --on.
@@ -35,7 +44,7 @@ func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
 			b = inproc.New()
 		}
 		for i, name := range folderNames(drills) {
-			parts = append(parts, part{drills[i], b, name})
+			parts = append(parts, part{drills[i], b, f.scale, name})
 		}
 		return parts, nil
 	}
@@ -52,7 +61,7 @@ func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
 			if len(casts) > 1 {
 				name += "-envoy-" + c.Envoys[0].Version
 			}
-			parts = append(parts, part{d, b, name})
+			parts = append(parts, part{d, b, f.scale, name})
 		}
 	}
 	return parts, nil

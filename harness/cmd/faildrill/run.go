@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -42,12 +41,17 @@ func (a *app) run() *cobra.Command {
 		Use:   "run FILE...",
 		Short: "Play drills and say what came out",
 		Long: "run plays drills on a backend, and judges them by their expectations; without any, by whether clients still fail\n" +
-			"after the drill has settled. Everything about a run is kept in a folder: see judge.\n\n" +
+			"after the drill has settled. Everything about a run is kept in a folder: see judge and replay.\n\n" +
 			"Exit code: 0 passed, 1 an expectation failed, 2 bad input, 3 environment, 4 inconclusive, 5 the run did\nsomething that the model does not permit, 130 interrupted.",
 		Args: needFiles,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.play(cmd.Context(), args, &f) },
 	}
 	f.register(c)
+	return c
+}
+
+func (f *runFlags) register(c *cobra.Command) {
+	f.inputFlags.register(c)
 	c.Flags().StringVar(&f.on, "on", "inproc", "backend: model, inproc or envoy")
 	c.Flags().StringVar(&f.controlPlane, "control-plane", string(localenvoy.Istiod), "where Envoy's configuration comes from: istiod, or builtin for the prediction of it")
 	c.Flags().StringVar(&f.envoy, "envoy", "", "releases of Envoy to play on, as 1.36,1.40 (default: the drill's own, else the newest in the cache)")
@@ -58,7 +62,6 @@ func (a *app) run() *cobra.Command {
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the proxies standing after the drill, for an hour: see endpoints and clean")
 	c.Flags().BoolVar(&f.loopback, "loopback", false, "play on Envoy without namespaces, with --control-plane builtin; the way where there are none")
 	c.Flags().BoolVar(&f.fix, "fix", false, "play with the change that plan proposes, and judge by the outcome")
-	return c
 }
 
 func (f *runFlags) check() error {
@@ -111,7 +114,7 @@ func (a *app) play(ctx context.Context, args []string, f *runFlags) error {
 	if err := harness.NewRoot(root); err != nil {
 		return err
 	}
-	played, err := a.playAll(ctx, parts, root, f)
+	played, err := a.playAll(ctx, parts, root, f.parallel, f.keep)
 	if err != nil {
 		return err
 	}
@@ -161,14 +164,14 @@ func (a *app) repaired(drills []*schedule.Drill) ([]*schedule.Drill, error) {
 }
 
 // playAll plays the drills side by side and keeps their order.
-func (a *app) playAll(ctx context.Context, parts []part, root string, f *runFlags) ([]harness.Played, error) {
+func (a *app) playAll(ctx context.Context, parts []part, root string, parallel int, keep bool) ([]harness.Played, error) {
 	folders := make([]*harness.Folder, len(parts))
 	for i := range parts {
 		var err error
 		if folders[i], err = harness.NewFolder(root, parts[i].folder); err != nil {
 			return nil, err
 		}
-		if f.keep {
+		if keep {
 			if parts[i].backend, err = keeping(parts[i].backend, folders[i].Path()); err != nil {
 				return nil, err
 			}
@@ -177,14 +180,14 @@ func (a *app) playAll(ctx context.Context, parts []part, root string, f *runFlag
 	p := newProgress(a.err, len(parts))
 	defer p.stop()
 	played := make([]harness.Played, len(parts))
-	slots := make(chan struct{}, f.parallel)
+	slots := make(chan struct{}, parallel)
 	var wg sync.WaitGroup
 	for i, x := range parts {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			p.begin(x.drill.Name)
-			played[i] = harness.Run(ctx, x.drill, x.backend, harness.RunOptions{Scale: f.scale, Folder: folders[i], Progress: p.event})
+			played[i] = harness.Run(ctx, x.drill, x.backend, harness.RunOptions{Scale: x.scale, Folder: folders[i], Progress: p.event})
 			p.done(x.drill.Name, string(played[i].Verdict))
 		})
 	}
@@ -239,12 +242,7 @@ func (a *app) judge() *cobra.Command {
 		Use:   "judge DIR...",
 		Short: "Judge stored runs again",
 		Long:  "judge reads run folders and judges them with the expectations that their scenario.yaml has now; nothing is played.",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usageError{fmt.Errorf("no run folder; expected one that faildrill run made")}
-			}
-			return nil
-		},
+		Args:  needFolders,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := knownOutput(output); err != nil {
 				return err
@@ -252,19 +250,17 @@ func (a *app) judge() *cobra.Command {
 			if err := writable(junit); err != nil {
 				return usageError{fmt.Errorf("--junit: %w", err)}
 			}
-			var played []harness.Played
-			for _, dir := range args {
-				dirs, err := harness.RunFolders(filepath.Clean(dir))
+			dirs, err := runFolders(args)
+			if err != nil {
+				return err
+			}
+			played := make([]harness.Played, 0, len(dirs))
+			for _, d := range dirs {
+				p, err := harness.Rejudge(d)
 				if err != nil {
 					return err
 				}
-				for _, d := range dirs {
-					p, err := harness.Rejudge(d)
-					if err != nil {
-						return err
-					}
-					played = append(played, p)
-				}
+				played = append(played, p)
 			}
 			return a.reportRuns(played, output, junit)
 		},
