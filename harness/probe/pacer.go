@@ -13,7 +13,7 @@ type Pacer interface {
 	// Begin prepares the calling goroutine; the function undoes that.
 	Begin() (end func())
 	// Wait returns nil at the instant, at once if it has passed, or the error of
-	// ctx soon after that is done (within 50 ms).
+	// ctx soon after that is done (within 10 ms).
 	Wait(ctx context.Context, until time.Time) error
 }
 

@@ -9,8 +9,11 @@ import (
 )
 
 const (
-	// slice bounds one sleep in the kernel, which no context can interrupt.
-	slice = 50 * time.Millisecond
+	// near is how long before the instant the sleep in the kernel begins, which no
+	// context can interrupt. Until then one of the runtime's timers waits: the
+	// runtime's monitor stays awake, about a thousand times a second, for as long as
+	// a thread is in a system call.
+	near = 10 * time.Millisecond
 	// A thread that sleeps wakes some tens of microseconds after the instant it
 	// named, so it names one that lies that much earlier: lead, learned from the
 	// sleeps so far. One in earlyOne of them may end before the instant and is
@@ -69,22 +72,24 @@ func (p *nanosleep) align() {
 }
 
 func (p *nanosleep) Wait(ctx context.Context, until time.Time) error {
+	if time.Until(until) > near {
+		if err := (timers{}).Wait(ctx, until.Add(-near)); err != nil {
+			return err
+		}
+	}
 	for ctx.Err() == nil {
 		left := time.Until(until)
 		if left <= 0 {
 			return nil
 		}
-		target, last := until, left <= slice
-		switch {
-		case !last:
-			target = until.Add(slice - left)
-		case left > p.lead:
+		target := until
+		if left > p.lead {
 			target = until.Add(-p.lead)
 		}
 		if err := p.sleep(target); err != nil {
 			return timers{}.Wait(ctx, until) // a sandbox that forbids the call
 		}
-		if last && target != until {
+		if target != until {
 			p.learn(time.Until(until) > 0)
 		}
 	}

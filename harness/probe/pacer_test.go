@@ -12,7 +12,7 @@ func TestPacers(t *testing.T) {
 		t.Run(p.Name(), func(t *testing.T) {
 			end := p.Begin()
 			defer end()
-			until := time.Now().Add(70 * time.Millisecond) // longer than one slice
+			until := time.Now().Add(70 * time.Millisecond) // longer than one sleep in the kernel
 			if err := p.Wait(t.Context(), until); err != nil || time.Now().Before(until) {
 				t.Errorf("got %v, %v before the instant", err, time.Until(until))
 			}
