@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faildrill/faildrill/harness"
+	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/scenario"
 )
@@ -44,7 +45,7 @@ func TestStaleReadme(t *testing.T) {
 		if d.Input.Scenario.Metadata.Labels["topic"] != topic {
 			t.Errorf("%s: its topic is %q; expected that of its folder, %q", d.Input.File, d.Input.Scenario.Metadata.Labels["topic"], topic)
 		}
-		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s |\n", d.Name, d.Input.File, d.Input.Scenario.Metadata.Description, d.Profile.Istio, p.Outcome)
+		fmt.Fprintf(&b, "| [%s](%s) | %s | %s | %s |\n", d.Name, d.Input.File, d.Input.Scenario.Metadata.Description, releases(d.Profile), p.Outcome)
 	}
 	if *update {
 		if err := os.WriteFile("README.md", []byte(b.String()), 0o644); err != nil {
@@ -58,4 +59,12 @@ func TestStaleReadme(t *testing.T) {
 	if diff := cmp.Diff(b.String(), string(got)); diff != "" {
 		t.Errorf("README.md is stale; run make update (-generated +file):\n%s", diff)
 	}
+}
+
+// releases are those of a profile: the Istio, and the Envoy if it is not the one that it ships.
+func releases(p istio.Profile) string {
+	if shipped, err := istio.ParseProfile(p.Istio); err == nil && shipped.Envoy == p.Envoy {
+		return p.Istio
+	}
+	return p.Istio + ", Envoy " + p.Envoy
 }

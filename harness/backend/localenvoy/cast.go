@@ -21,10 +21,11 @@ type Cast struct {
 }
 
 // For chooses the Envoy that plays a drill, and the profile that it is then
-// predicted with. It is the Envoy of the profile's own release line; where
-// there is none, and the profile's Envoy is one whose rules were measured, the
-// preferred one: drills are then predicted with what plays. An older profile
-// stays, and Missing says so.
+// predicted with. It is the Envoy of the profile's own release line. Where there is
+// none, and the profile names an Istio whose Envoy is one of those whose rules were
+// measured, it is the preferred one: drills are then predicted with what plays. A
+// profile that names another Envoy is about that release, and an older one has rules
+// that none here follows: both stay, and Missing says so.
 func (c Cast) For(p istio.Profile) (Options, istio.Profile, error) {
 	o := Options{ControlPlane: c.ControlPlane, Istiod: c.Istiod, Istioctl: c.Istioctl, Loopback: c.Loopback, Envoy: c.Envoys[0]}
 	own := false
@@ -34,7 +35,11 @@ func (c Cast) For(p istio.Profile) (Options, istio.Profile, error) {
 			break
 		}
 	}
-	if !own && p.EnvoyMark != istio.Measured {
+	shipped, err := istio.ParseProfile(p.Istio)
+	if err != nil {
+		return o, p, err
+	}
+	if !own && (p.EnvoyMark != istio.Measured || minor(shipped.Envoy) != minor(p.Envoy)) {
 		return o, p, nil
 	}
 	live, err := istio.ParseProfile(fmt.Sprintf("istio=%s,envoy=%s", p.Istio, o.Envoy.Version))
