@@ -9,15 +9,18 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
@@ -40,7 +43,8 @@ var (
 	all      = flag.Bool("e2e", false, "play on every backend that this machine can run, not on the model alone")
 	require  = flag.String("require", "", "backends that have to run, as envoy,inproc: it is a failure if this machine cannot")
 	runs     = flag.String("runs", "", "folder for the runs (default: a temporary one)")
-	parallel = flag.Int("drills", 16, "drills side by side")
+	parallel = flag.Int("drills", 32, "drills side by side, at most")
+	busy     = flag.Float64("busy", 0.6, "how much of the machine's cores drills may take together, by the estimate that is made of each")
 )
 
 // suite is a backend and how drills are played on it.
@@ -112,6 +116,34 @@ type spec struct {
 	backend  backend.Backend
 	options  harness.RunOptions
 	attempts []harness.Played
+
+	lasts time.Duration // of the wall clock
+	share float64       // of a core, while it is played
+}
+
+// What a drill takes, as it was measured on a machine of two cores: of a core for
+// as long as it lasts, and of one core's time for every request. starting is what
+// the programs take until they run.
+const (
+	idleShare   = 0.04
+	requestTime = time.Millisecond
+	starting    = 300 * time.Millisecond
+	modelShare  = 0.5 // for an instant
+)
+
+// measure estimates what the drill takes.
+func (s *spec) measure() {
+	if s.suite.name == "model" {
+		s.share = modelShare
+		return
+	}
+	c := s.drill.Compile().Schedule
+	requests := 0
+	for i := range c.Clients {
+		requests += c.Clients[i].Load.Count
+	}
+	s.lasts = time.Duration(float64(c.Duration) / s.options.Scale)
+	s.share = idleShare + float64(requests)*float64(requestTime)/float64(max(s.lasts, time.Second))
 }
 
 func (s *spec) name() string { return s.scenario + " on " + s.suite.name }
@@ -209,21 +241,30 @@ func root(t *testing.T) string {
 	return *runs
 }
 
-// play plays all drills, a number of them side by side.
+// play plays all drills side by side, the longest first, as many as the machine has
+// room for.
 func play(ctx context.Context, specs []*spec, root string) {
 	GinkgoHelper()
 	Expect(harness.NewRoot(root)).To(Succeed())
-	slots := make(chan struct{}, *parallel)
-	var wg sync.WaitGroup
 	for _, s := range specs {
 		folder, err := harness.NewFolder(root, s.name())
 		Expect(err).NotTo(HaveOccurred())
+		s.options = harness.RunOptions{Folder: folder, Scale: harness.FastestScale(s.drill, s.suite.scales...)}
+		s.measure()
+	}
+	order := slices.Clone(specs)
+	slices.SortStableFunc(order, func(a, b *spec) int { return cmp.Compare(b.lasts, a.lasts) })
+	room := newRoom(*parallel, *busy*float64(runtime.NumCPU()))
+	var wg sync.WaitGroup
+	for _, s := range order {
+		room.enter(s.share)
 		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			s.options = harness.RunOptions{Folder: folder, Scale: harness.FastestScale(s.drill, s.suite.scales...)}
+			defer room.leave(s.share)
 			s.attempts = harness.RunSteadily(ctx, s.drill, s.backend, s.options)
 		})
+		if s.suite.what != "" {
+			time.Sleep(starting) // or those that begin together are late together
+		}
 	}
 	wg.Wait()
 	// What all the others were too much for is played alone; so is what a real proxy
