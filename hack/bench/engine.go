@@ -27,7 +27,7 @@ const (
 // atOnce is a simulated request whose outcome lands at once, beside a pick of
 // grpc-go with its outcome.
 func atOnce() figure {
-	return figure{"engine", "A request whose outcome lands at once: arrival, priority, locality, host, outcome, outlier counters, record", []trial{
+	return figure{name: "engine", title: "A request whose outcome lands at once: arrival, priority, locality, host, outcome, outlier counters, record", trials: []trial{
 		grpcTrial(10),
 		{rows: []row{{what: "engine, 10 hosts, round robin", unit: "ns", most: 60, peer: stack, ratio: 1}}, run: requestTrial(xds.RoundRobin, 10, false)},
 	}}
@@ -113,7 +113,7 @@ func requestTrial(policy xds.LBPolicy, hosts int, weighted bool) func() ([]float
 // withServiceTimes is a simulated request whose answer is an event of its own,
 // played from a schedule into a trace.
 func withServiceTimes() figure {
-	return figure{"engine", "A request of a drill, 10 hosts, answers after 10 ms, all of it in the trace", []trial{
+	return figure{name: "engine", title: "A request of a drill, 10 hosts, answers after 10 ms, all of it in the trace", trials: []trial{
 		grpcTrial(10),
 		{rows: []row{{what: "engine, round robin", unit: "ns", most: 150, peer: stack}}, run: playTrial(xds.RoundRobin)},
 		{rows: []row{{what: "engine, least request", unit: "ns", most: 150, peer: stack}}, run: playTrial(xds.LeastRequest)},
@@ -200,7 +200,7 @@ func scaling() figure {
 // hour is an hour of traffic with its trace kept.
 func hour() figure {
 	const count = 3_600_000
-	return figure{"hour", "One hour of 1000 requests a second over 2 endpoints that answer after 10 ms, trace kept", []trial{{
+	return figure{name: "hour", title: "One hour of 1000 requests a second over 2 endpoints that answer after 10 ms, trace kept", trials: []trial{{
 		rows: []row{
 			{what: "wall time", unit: "s", most: 0.6},
 			{what: "times real time", unit: "x", least: 6000},

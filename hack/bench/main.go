@@ -1,17 +1,26 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/faildrill/faildrill/harness/binaries"
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == serveArg {
-		serve()
-		return
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case serveArg:
+			serve()
+			return
+		case serveUpstreamArg:
+			serveUpstream()
+			return
+		}
 	}
 	rounds := flag.Int("rounds", 6, "rounds, each running every row of a figure once")
 	only := flag.String("only", "", "the figures to measure, separated by commas; empty: all")
@@ -42,6 +51,16 @@ func run(rounds int, only, bin, istioctl string) error {
 	}
 	figures := []figure{atOnce(), withServiceTimes(), scaling(), hour(), prober(servers)}
 	figures = append(figures, programs...)
+	envoy, stop, err := throughEnvoy(folder)
+	switch lacks := (*binaries.NotFoundError)(nil); {
+	case errors.As(err, &lacks):
+		fmt.Fprintf(os.Stderr, "bench: without the figure %s: %v\n", envoy.name, err)
+	case err != nil:
+		return err
+	default:
+		defer stop()
+		figures = append(figures, envoy)
+	}
 	missed, measured := 0, 0
 	for _, f := range figures {
 		if only != "" && !strings.Contains(","+only+",", ","+f.name+",") {

@@ -58,7 +58,6 @@ func send(url string, rate float64) ([]float64, error) {
 	if err != nil || s.Errors > 0 {
 		return nil, fmt.Errorf("%d of %d requests failed: %w", s.Errors, s.Count, err)
 	}
-	micros := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 	return []float64{micros(s.Lateness.P50), micros(s.Lateness.P99), micros(s.Lateness.Max), 100 * s.Rate / rate}, nil
 }
 

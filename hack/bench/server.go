@@ -10,10 +10,27 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/faildrill/faildrill/mockupstreams"
 )
 
-// serveArg makes this program a server that runs until its input ends.
-const serveArg = "serve-for-the-bench"
+// These make this program a server that runs until its input ends: a plain one, and
+// a fake upstream of the harness.
+const (
+	serveArg         = "serve-for-the-bench"
+	serveUpstreamArg = "serve-upstream-for-the-bench"
+)
+
+func serveUpstream() {
+	s, err := mockupstreams.Start(mockupstreams.Config{Name: "upstream", Listen: []string{"127.0.0.1:0"}})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	fmt.Println(s.Addrs()[0])
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	s.Close()
+}
 
 func serve() {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,15 +53,16 @@ func serve() {
 type servers []*server
 
 type server struct {
-	cmd *exec.Cmd
-	in  io.Closer
-	url string
+	cmd     *exec.Cmd
+	in      io.Closer
+	address string
+	url     string
 }
 
 func startServers(n int) (servers, error) {
 	var ss servers
 	for range n {
-		s, err := startServer()
+		s, err := startServer(serveArg)
 		if err != nil {
 			ss.stop()
 			return nil, fmt.Errorf("starting a server: %w", err)
@@ -54,12 +72,12 @@ func startServers(n int) (servers, error) {
 	return ss, nil
 }
 
-func startServer() (*server, error) {
+func startServer(arg string) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, serveArg)
+	cmd := exec.Command(self, arg)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -77,7 +95,8 @@ func startServer() (*server, error) {
 		in.Close()
 		return nil, errors.Join(err, cmd.Wait())
 	}
-	return &server{cmd, in, "http://" + strings.TrimSpace(line) + "/"}, nil
+	address := strings.TrimSpace(line)
+	return &server{cmd, in, address, "http://" + address + "/"}, nil
 }
 
 func (ss servers) stop() {

@@ -32,11 +32,13 @@ type figure struct {
 	name   string // for -only
 	title  string
 	trials []trial
+	rounds int // at least so many
 }
 
 // measure runs the rounds and writes the table. It returns how many goals were missed.
 func (f *figure) measure(w io.Writer, rounds int) (missed int, err error) {
 	values := map[string][]float64{}
+	rounds = max(rounds, f.rounds)
 	for round := range rounds {
 		for _, t := range f.trials {
 			if t.once && round > 0 {
