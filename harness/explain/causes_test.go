@@ -49,7 +49,7 @@ func TestEachCauseInItsScenario(t *testing.T) {
 			"TLS expects one of dynamodb.us-east-1.amazonaws.com in certificates, and that of dynamodb.us-west-1.amazonaws.com lacks it",
 			"[dynamodb.us-east-1.amazonaws.com]", "[dynamodb.us-east-1.amazonaws.com, dynamodb.us-west-1.amazonaws.com]",
 		},
-		{"outlier/returns-cost", "return-cost", odPath + "baseEjectionTime", "3 returns to a host that is still broken cost 3 client errors, 25 returns cost 25 in the first hour", "10s", "5m"},
+		{"outlier/returns-cost", "return-cost", odPath + "baseEjectionTime", "3 returns to a host that is still broken cost 3 client errors, 33 returns cost 33 in the first hour", "6s", "5m"},
 		{"policy/refused-percentage", "rejected", odPath + "maxEjectionPercent", "200 is not a percentage", "200", "100"},
 		{
 			"policy/failover-priority-crashes-istiod", "crashes-istiod", lbPath + "localityLbSetting.failoverPriority", "istiod 1.30 and 1.31 panics",
