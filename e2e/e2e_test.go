@@ -41,10 +41,10 @@ import (
 
 var (
 	all      = flag.Bool("e2e", false, "play on every backend that this machine can run, not on the model alone")
-	require  = flag.String("require", "", "backends that have to run, as envoy,inproc: it is a failure if this machine cannot")
+	require  = flag.String("require", "", "backends that have to run, as envoy,inproc, also with a release, as envoy@1.36: it is a failure if this machine cannot")
 	runs     = flag.String("runs", "", "folder for the runs (default: a temporary one)")
 	parallel = flag.Int("drills", 32, "drills side by side, at most")
-	busy     = flag.Float64("busy", 0.6, "how much of the machine's cores drills may take together, by the estimate that is made of each")
+	busy     = flag.Float64("busy", 0.65, "how much of the machine's cores drills may take together, by the estimate that is made of each")
 )
 
 // suite is a backend and how drills are played on it.
@@ -53,6 +53,7 @@ type suite struct {
 	on     func(*schedule.Drill) (*schedule.Drill, backend.Backend, error)
 	scales []float64 // to choose from; the model says which keeps the story
 	what   string    // the programs that play, if any
+	envoys []string  // their releases, the newest first
 	why    string    // it does not run here; empty: it does
 }
 
@@ -87,7 +88,10 @@ func onEnvoy(name string, plane localenvoy.ControlPlane) suite {
 		return s
 	}
 	c.Istioctl = localenvoy.Program{} // a second look at every table has tests of its own
-	s.what = "Envoy " + c.Envoys[0].Version
+	for _, e := range c.Envoys {
+		s.envoys = append(s.envoys, e.Version)
+	}
+	s.what = "Envoy " + strings.Join(s.envoys, ", ")
 	if plane == localenvoy.Istiod {
 		s.what += ", istiod " + c.Istiod.Version
 	}
@@ -105,6 +109,21 @@ func onEnvoy(name string, plane localenvoy.ControlPlane) suite {
 	}
 	s.on = c.Play
 	return s
+}
+
+// lacks says which of the required backends this is and cannot be; "": none.
+func (s *suite) lacks(required []string) string {
+	for _, r := range required {
+		name, release, named := strings.Cut(r, "@")
+		switch {
+		case name != s.name:
+		case s.why != "":
+			return fmt.Sprintf("%s is required and cannot run: %s", r, s.why)
+		case named && !slices.ContainsFunc(s.envoys, func(v string) bool { return v == release || strings.HasPrefix(v, release+".") }):
+			return fmt.Sprintf("%s is required, and the cache has %s", r, s.what)
+		}
+	}
+	return ""
 }
 
 // spec is one scenario on one backend, with what came out.
@@ -125,7 +144,7 @@ type spec struct {
 // as long as it lasts, and of one core's time for every request. starting is what
 // the programs take until they run.
 const (
-	idleShare   = 0.04
+	idleShare   = 0.03
 	requestTime = time.Millisecond
 	starting    = 300 * time.Millisecond
 	modelShare  = 0.5 // for an instant
@@ -158,9 +177,10 @@ func TestScenarios(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range suites() {
+		if lacks := s.lacks(strings.Split(*require, ",")); lacks != "" {
+			t.Fatal(lacks)
+		}
 		switch {
-		case s.why != "" && slices.Contains(strings.Split(*require, ","), s.name):
-			t.Fatalf("%s is required and cannot run: %s", s.name, s.why)
 		case s.why != "":
 			fmt.Printf("%s: not run (%s)\n", s.name, s.why)
 		case s.what != "":
@@ -194,6 +214,9 @@ func summary(r Report, specs []*spec) {
 		}
 	}
 	for _, s := range specs {
+		if n := len(s.attempts); n > 0 && s.attempts[n-1].Verdict == result.Skip {
+			fmt.Printf("\n%s: skipped, %s", s.name(), s.attempts[n-1].Reason)
+		}
 		if n := len(s.attempts); n > 1 {
 			first := &s.attempts[0]
 			fmt.Printf("\n%s: %s on attempt %d, before: %s", s.name(), s.attempts[n-1].Verdict, n, first.Reason)

@@ -1,6 +1,10 @@
 package e2e
 
-import "sync"
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+)
 
 // room is what a machine has for drills: a number of them, and so many cores.
 type room struct {
@@ -38,4 +42,49 @@ func (r *room) leave(share float64) {
 		r.cores = 0 // no rounding stays
 	}
 	r.left.Broadcast()
+}
+
+// No more drills and no more cores than there are; what takes more plays alone.
+func TestRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(3, 1)
+		in := make(chan string, 10)
+		enter := func(name string, share float64) {
+			go func() {
+				r.enter(share)
+				in <- name
+			}()
+			synctest.Wait()
+		}
+		entered := func(want string) {
+			t.Helper()
+			synctest.Wait()
+			got := ""
+			for len(in) > 0 {
+				got += <-in
+			}
+			if got != want {
+				t.Errorf("entered %q; want %q", got, want)
+			}
+		}
+		enter("a", 0.6)
+		entered("a")
+		enter("b", 0.5)
+		entered("") // no core is left
+		r.leave(0.6)
+		entered("b")
+		enter("c", 0.1)
+		enter("d", 0.1)
+		entered("cd")
+		enter("e", 0.1)
+		entered("") // three are there
+		r.leave(0.5)
+		entered("e")
+		enter("f", 7)
+		r.leave(0.1)
+		r.leave(0.1)
+		entered("")
+		r.leave(0.1)
+		entered("f") // alone
+	})
 }

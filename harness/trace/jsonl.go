@@ -155,6 +155,11 @@ func Read(r io.Reader) (*Trace, error) {
 
 // ParseLine reads what AppendLine wrote.
 func ParseLine(b []byte) (Event, error) {
+	if kind, event, ok := parts(b); ok {
+		if e, err := parse(kind, event); err == nil {
+			return e, nil
+		}
+	}
 	var l struct {
 		Kind  string          `json:"kind"`
 		Event json.RawMessage `json:"event"`
@@ -162,31 +167,50 @@ func ParseLine(b []byte) (Event, error) {
 	if err := json.Unmarshal(b, &l); err != nil {
 		return nil, fmt.Errorf("not a JSON event: %w", err)
 	}
-	switch l.Kind {
-	case "run":
-		return decode[Run](l.Event)
-	case "host":
-		return decode[Host](l.Event)
-	case "step":
-		return decode[Step](l.Event)
-	case "attempt":
-		return decode[Attempt](l.Event)
-	case "request":
-		return decode[Request](l.Event)
-	case "change":
-		return decode[Change](l.Event)
-	case "load":
-		return decode[Load](l.Event)
-	case "endpoints":
-		return decode[Endpoints](l.Event)
-	case "note":
-		return decode[Note](l.Event)
-	case "refusal":
-		return decode[Refusal](l.Event)
-	case "end":
-		return decode[End](l.Event)
+	return parse(l.Kind, l.Event)
+}
+
+// parts takes a line apart that is spelled as AppendLine spells it, so that its event
+// is read once. What is between the parts has to be one value of JSON by itself.
+func parts(b []byte) (kind string, event []byte, ok bool) {
+	rest, ok := bytes.CutPrefix(b, []byte(`{"kind":"`))
+	if !ok {
+		return "", nil, false
 	}
-	return nil, fmt.Errorf("unknown event kind %q", l.Kind)
+	name, rest, ok := bytes.Cut(rest, []byte(`","event":`))
+	if !ok {
+		return "", nil, false
+	}
+	event, ok = bytes.CutSuffix(bytes.TrimSpace(rest), []byte("}"))
+	return string(name), event, ok
+}
+
+func parse(kind string, event []byte) (Event, error) {
+	switch kind {
+	case "run":
+		return decode[Run](event)
+	case "host":
+		return decode[Host](event)
+	case "step":
+		return decode[Step](event)
+	case "attempt":
+		return decode[Attempt](event)
+	case "request":
+		return decode[Request](event)
+	case "change":
+		return decode[Change](event)
+	case "load":
+		return decode[Load](event)
+	case "endpoints":
+		return decode[Endpoints](event)
+	case "note":
+		return decode[Note](event)
+	case "refusal":
+		return decode[Refusal](event)
+	case "end":
+		return decode[End](event)
+	}
+	return nil, fmt.Errorf("unknown event kind %q", kind)
 }
 
 func decode[E Event](b []byte) (Event, error) {

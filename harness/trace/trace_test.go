@@ -274,3 +274,29 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A line is read however it is spelled, and what is wrong with it is said.
+func TestParseLine(t *testing.T) {
+	want := Note{At: Sec(time.Second), Text: `a "}" b`}
+	written, err := AppendLine(nil, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		string(written),
+		`{"event": {"text": "a \"}\" b", "at": 1}, "kind": "note"}`,
+		` {"kind" : "note", "event":{"at":1,"text":"a \"}\" b"} } `,
+		`{"kind":"note","event":{"at":1,"text":"a \"}\" b"},"more":{"a":1}}`,
+	} {
+		if got, err := ParseLine([]byte(line)); err != nil || got != want {
+			t.Errorf("%s: got %v, %v", line, got, err)
+		}
+	}
+	for _, line := range []string{
+		`{"kind":"note","event":{"at":1}`, `{"kind":"note","event":{"at":1}}}`, `{"kind":"note","event":}`, `{"kind":"nothing","event":{}}`, `{"kind":"note","event":{"at":"x"}}`,
+	} {
+		if got, err := ParseLine([]byte(line)); err == nil {
+			t.Errorf("%s: got %v", line, got)
+		}
+	}
+}
