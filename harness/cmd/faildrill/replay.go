@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -85,6 +86,7 @@ func runFolders(paths []string) ([]string, error) {
 // lookAgain judges the runs of the folders and reports them.
 func (a *app) lookAgain(dirs []string, f *replayFlags) error {
 	began := time.Now()
+	debug.SetGCPercent(400) // a trace lives for a moment, and there are as many as cores
 	again := make([]harness.Replayed, len(dirs))
 	errs := make([]error, len(dirs))
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
