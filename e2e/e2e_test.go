@@ -301,7 +301,8 @@ func play(ctx context.Context, specs []*spec, root string) {
 	}
 }
 
-// check is the spec: the last attempt passes, or diverges as it is known to.
+// check is the spec: the last attempt passes, or diverges as it is known to, and its
+// folder says so too.
 func (s *spec) check(known string) {
 	GinkgoHelper()
 	p := s.attempts[len(s.attempts)-1]
@@ -309,6 +310,11 @@ func (s *spec) check(known string) {
 		len(s.attempts), len(s.attempts), p.Scale, p.Profile.Istio, p.Profile.Envoy, p.Seed))
 	if p.Verdict == result.Skip {
 		Skip(p.Reason)
+	}
+	if p.Observed != nil {
+		again, err := harness.Replay(p.Folder)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(again.Same).To(BeTrue(), "judged again from its folder it is another verdict: %s, and was %s", again.Verdict, p.Verdict)
 	}
 	if known != "" {
 		Expect(p.Verdict).NotTo(Equal(result.Pass), "it is known to diverge (%s), and passes: remove its line", known)
