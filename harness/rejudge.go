@@ -141,7 +141,7 @@ func (r *restored) trace(name string) (*trace.Trace, error) {
 	return t, nil
 }
 
-// restoreFile keeps the name of the file that the run was made from.
+// restoreFile keeps the name of the file that the run was made from, and how it was played.
 func (p *Played) restoreFile(dir string) {
 	b, err := os.ReadFile(filepath.Join(dir, fileVerdict))
 	if err != nil {
@@ -149,7 +149,8 @@ func (p *Played) restoreFile(dir string) {
 	}
 	var doc result.Document[result.Run]
 	if json.Unmarshal(b, &doc) == nil && len(doc.Results) == 1 {
-		p.File, p.Replay = doc.Results[0].File, doc.Results[0].Replay
+		was := &doc.Results[0]
+		p.File, p.Replay, p.Setting = was.File, was.Replay, was.Setting
 	}
 }
 

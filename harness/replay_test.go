@@ -85,6 +85,8 @@ func (broken) Name() string { return "broken" }
 
 func (broken) Flags() string { return "--with care" }
 
+func (broken) Setting() string { return "on thin ice" }
+
 func (broken) Play(_ context.Context, s *schedule.Schedule, sink backend.Sink) error {
 	sink.Event(engine.RunOf(s, "broken"))
 	return errors.New("the floor gave way")
@@ -99,7 +101,7 @@ func TestReplayOfWhatBroke(t *testing.T) {
 	d := drills(t, harness.Options{}, invalidPort)[0]
 	p := harness.Run(t.Context(), d, broken{}, harness.RunOptions{Folder: f})
 	r, err := harness.Replay(f.Path())
-	if err != nil || !r.Same || r.Verdict != result.Error || p.Reason != r.Reason || !strings.Contains(r.Reason, "the floor gave way") {
+	if err != nil || !r.Same || r.Verdict != result.Error || p.Reason != r.Reason || !strings.Contains(r.Reason, "the floor gave way") || r.Setting != "on thin ice" {
 		t.Errorf("%v, %s %q; the run said %s %q (same: %v)", err, r.Verdict, r.Reason, p.Verdict, p.Reason, r.Same)
 	}
 	s, err := harness.Reload(f.Path())
