@@ -82,15 +82,15 @@ func (b *builtin) choose(x *proxy) error {
 			} `json:"local_address"`
 		} `json:"listener_statuses"`
 	}
-	text, err := x.get("/listeners?format=json")
+	text, err := x.Get("/listeners?format=json")
 	if err == nil {
 		err = json.Unmarshal(text, &v)
 	}
 	if err != nil || len(v.Statuses) != 1 {
-		return fmt.Errorf("asking the Envoy of %s for its listener: %d of them, %v", x.name, len(v.Statuses), err)
+		return fmt.Errorf("asking the Envoy of %s for its listener: %d of them, %v", x.Name, len(v.Statuses), err)
 	}
 	a := &v.Statuses[0].Address.Socket
-	b.chosen[x.client] = net.JoinHostPort(a.Address, strconv.Itoa(a.Port))
+	b.chosen[x.Client] = net.JoinHostPort(a.Address, strconv.Itoa(a.Port))
 	return nil
 }
 
@@ -100,7 +100,7 @@ func (b *builtin) upstreamLog(client int) string { return b.log("upstream", clie
 
 func (b *builtin) log(what string, client int) string {
 	x := b.p.proxies[client]
-	return x.path(fmt.Sprintf("%s-%d.log", what, x.client))
+	return x.path(fmt.Sprintf("%s-%d.log", what, x.Client))
 }
 
 // routes is the name of a client's route configuration: each has its own, since
@@ -250,7 +250,7 @@ func (b *builtin) changed(x *proxy, client, config int, want versions) error {
 // is an error.
 func (x *proxy) has(ctx context.Context, want versions) error {
 	err := x.await(ctx, "had taken its configuration", func() (bool, error) {
-		text, err := x.get("/stats?filter=version_text$|update_rejected$|warming_clusters$")
+		text, err := x.Get("/stats?filter=version_text$|update_rejected$|warming_clusters$")
 		if err != nil {
 			return false, nil // it is busy, or has died
 		}
@@ -259,7 +259,7 @@ func (x *proxy) has(ctx context.Context, want versions) error {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 			have[name] = strings.Trim(value, `"`)
 			if strings.HasSuffix(name, ".update_rejected") && value != "0" {
-				return false, x.refused()
+				return false, x.Refused()
 			}
 		}
 		for name, v := range want {
@@ -272,7 +272,7 @@ func (x *proxy) has(ctx context.Context, want versions) error {
 	if err != nil {
 		return err
 	}
-	return x.dump()
+	return x.Dump()
 }
 
 // writeClusters writes the clusters of all clients of a proxy; -1 is none at all.

@@ -64,7 +64,7 @@ const wrongName = "another-name.invalid"
 // serve hands out what a client's proxy asks for by SDS: every CA is the trusted
 // one, and every certificate of its own is the client's identity in the mesh.
 func (c *certificates) serve(p *player, x *proxy) error {
-	client := &p.s.Clients[x.client]
+	client := &p.s.Clients[x.Client]
 	namespace := client.Namespace
 	if namespace == "" {
 		namespace = "default"
@@ -77,8 +77,8 @@ func (c *certificates) serve(p *player, x *proxy) error {
 		xds.MeshRoot: sds.CA(c.trusted.PEM()), xds.MeshCertificate: sds.Certificate(own.Chain, own.Key),
 	}
 	for _, cs := range p.s.Configs {
-		for i := range cs[x.client].Clusters {
-			t := cs[x.client].Clusters[i].TLS
+		for i := range cs[x.Client].Clusters {
+			t := cs[x.Client].Clusters[i].TLS
 			if t == nil {
 				continue
 			}

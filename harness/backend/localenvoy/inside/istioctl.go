@@ -24,9 +24,7 @@ func (p *player) secondView(ctx context.Context) {
 	if p.o.Istioctl.Path == "" || p.o.Packed {
 		return
 	}
-	p.held.mu.Lock()
-	tables := p.held.endpoints
-	p.held.mu.Unlock()
+	tables := p.book.Tables()
 	p.mu.Lock()
 	answers := p.answers
 	p.mu.Unlock()
@@ -52,7 +50,7 @@ func (p *player) compare(ctx context.Context, table trace.Endpoints, a answer) s
 	if err != nil {
 		return err.Error()
 	}
-	p.sink.Evidence(backend.IstioctlFile(a.x.name, table.At), []byte(text))
+	p.sink.Evidence(backend.IstioctlFile(a.x.Name, table.At), []byte(text))
 	theirs, err := istioctl.Parse(text)
 	if err != nil {
 		return err.Error()

@@ -143,7 +143,7 @@ func (c *fromIstiod) start(ctx context.Context) error {
 		if err := x.await(ctx, "took requests", x.live); err != nil {
 			return err
 		}
-		if err := x.taken(ctx, 0, 0, 0); err != nil {
+		if err := x.Taken(ctx, x.await, 0, 0, 0); err != nil {
 			return err
 		}
 	}

@@ -3,8 +3,6 @@ package inside
 import (
 	"context"
 	"time"
-
-	"github.com/faildrill/faildrill/harness/backend"
 )
 
 // controlPlane gives the proxies their configuration.
@@ -23,29 +21,3 @@ type controlPlane interface {
 	broke(context.Context) error
 	stop()
 }
-
-// taken waits until a proxy has taken more updates than before, no cluster warms,
-// and that has been so for a while; what it refuses is an error.
-func (x *proxy) taken(ctx context.Context, before, refused int64, quiet time.Duration) error {
-	last, since := int64(-1), time.Now()
-	err := x.await(ctx, "had taken its configuration", func() (bool, error) {
-		now, no, warming, err := x.updates()
-		if err != nil {
-			return false, nil // it starts, or is busy
-		}
-		if no > refused {
-			return false, x.refused()
-		}
-		if now != last || warming {
-			last, since = now, time.Now()
-		}
-		return now > before && !warming && time.Since(since) >= quiet, nil
-	})
-	if err != nil {
-		return err
-	}
-	return x.dump()
-}
-
-// refused is the error of a proxy that refuses its configuration.
-func (x *proxy) refused() error { return &backend.RejectedError{By: "Envoy", Reason: x.reason()} }

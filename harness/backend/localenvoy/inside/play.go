@@ -15,8 +15,8 @@ import (
 	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/live"
-	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/sidecar"
 )
 
 // Play is the play of package child.
@@ -37,7 +37,7 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	p.fail = fail
-	if _, err = live.Play(ctx, j.Schedule, p, p.held); err != nil || p.o.Keep == nil {
+	if _, err = live.Play(ctx, j.Schedule, p, p.book); err != nil || p.o.Keep == nil {
 		return nil, err
 	}
 	return p.stay()
@@ -68,9 +68,8 @@ type player struct {
 	s            *schedule.Schedule
 	o            localenvoy.Options
 	place        place
-	sink         backend.Sink // of the parent
-	held         *held        // in front of it
-	hosts        *observe.Hosts
+	sink         backend.Sink  // of the parent
+	book         *sidecar.Book // in front of it
 	net          *network
 	certificates *certificates
 	plane        controlPlane
@@ -95,8 +94,7 @@ func newPlayer(j *localenvoy.Job, at place, sink backend.Sink) (*player, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &player{certificates: c, s: j.Schedule, o: j.Options, place: at, sink: sink, hosts: observe.NewHosts(j.Schedule), begun: make(chan struct{}), pushes: map[int][]push{}}
-	p.held = &held{Sink: sink}
+	p := &player{certificates: c, s: j.Schedule, o: j.Options, place: at, sink: sink, book: sidecar.NewBook(j.Schedule, sink), begun: make(chan struct{}), pushes: map[int][]push{}}
 	p.net = newNetwork(p)
 	if p.o.ControlPlane == localenvoy.Builtin {
 		p.plane = &builtin{p: p}

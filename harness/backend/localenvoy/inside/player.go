@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"slices"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/probe"
 	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/sidecar"
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
@@ -56,9 +56,7 @@ func (p *player) Begin(origin time.Time) {
 	p.mu.Lock()
 	p.origin = origin
 	p.mu.Unlock()
-	for _, h := range p.hosts.Rows {
-		p.sink.Event(h)
-	}
+	p.book.Begin()
 	ctx, stop := context.WithCancel(context.Background())
 	p.stopWatching = stop
 	p.watching.Go(func() {
@@ -83,7 +81,7 @@ func (p *player) Begin(origin time.Time) {
 				p.sink.Event(trace.Note{At: trace.Sec(p.since()), Text: err.Error()})
 			}
 		})
-		p.watching.Go(func() { x.watch(ctx, pollCounters, !p.o.Packed) })
+		p.watching.Go(func() { x.Watch(ctx, pollCounters, !p.o.Packed) })
 		p.watching.Go(func() {
 			select {
 			case <-x.exited:
@@ -131,7 +129,7 @@ func (p *player) Step(ctx context.Context, step int) error {
 	}
 	pushes := make([]push, 0, len(p.proxies))
 	for _, x := range p.distinct() {
-		taken, refused, _, err := x.updates()
+		taken, refused, _, err := x.Updates()
 		if err != nil {
 			return x.silent(err)
 		}
@@ -169,7 +167,7 @@ func (p *player) Observe(ctx context.Context) ([]trace.Row, error) {
 	var rows []trace.Row
 	var answers []answer
 	for _, x := range p.distinct() {
-		b, err := x.get("/clusters?format=json")
+		b, err := x.Get(sidecar.ClustersPath)
 		if err != nil {
 			return nil, x.silent(err)
 		}
@@ -230,30 +228,30 @@ func (p *player) evidence(x *proxy, config int) error {
 	if p.o.ControlPlane != localenvoy.Istiod {
 		return nil
 	}
-	predicted, err := envoyconfig.Predicted(&p.s.Configs[config][x.client])
+	predicted, err := envoyconfig.Predicted(&p.s.Configs[config][x.Client])
 	if err != nil {
 		return err
 	}
-	dump, err := x.get("/config_dump?include_eds")
+	dump, err := x.Get("/config_dump?include_eds")
 	if err != nil {
 		return x.silent(err)
 	}
-	p.sink.Evidence(backend.PredictedFile(x.name, config), predicted)
-	p.sink.Evidence(backend.DumpFile(x.name, config), dump)
+	p.sink.Evidence(backend.PredictedFile(x.Name, config), predicted)
+	p.sink.Evidence(backend.DumpFile(x.Name, config), dump)
 	return nil
 }
 
 // last keeps what a proxy says at the end.
 func (p *player) last(x *proxy) {
-	if err := x.dump(); err != nil {
-		p.sink.Event(trace.Note{At: trace.Sec(p.since()), Text: fmt.Sprintf("the Envoy of %s did not answer at the end: %v", x.name, err)})
+	if err := x.Dump(); err != nil {
+		p.sink.Event(trace.Note{At: trace.Sec(p.since()), Text: fmt.Sprintf("the Envoy of %s did not answer at the end: %v", x.Name, err)})
 		return
 	}
 	for name, path := range map[string]string{
 		"config_dump.json": "/config_dump?include_eds", "clusters.txt": "/clusters", "stats.txt": "/stats?usedonly",
 	} {
-		if b, err := x.get(path); err == nil {
-			p.sink.Evidence(backend.ClientFile(x.name, name), b)
+		if b, err := x.Get(path); err == nil {
+			p.sink.Evidence(backend.ClientFile(x.Name, name), b)
 		}
 	}
 }
@@ -266,7 +264,7 @@ func (p *player) tell() error {
 	if origin.IsZero() {
 		return nil // nothing was sent
 	}
-	in := observe.Input{Schedule: p.s, Hosts: p.hosts, Origin: origin}
+	var clients []observe.Client
 	var errs []error
 	read := map[*proxy]observe.Client{}
 	for i, x := range p.proxies {
@@ -274,45 +272,26 @@ func (p *player) tell() error {
 		if !ok {
 			var err error
 			if left, err = x.left(p.plane.accessLog(i), p.plane.upstreamLog(i)); err != nil {
-				errs = append(errs, fmt.Errorf("reading the logs of %s: %w", x.name, err))
+				errs = append(errs, fmt.Errorf("reading the logs of %s: %w", x.Name, err))
 			}
 			read[x] = left
 		}
 		if p.o.Packed {
 			left = p.own(i, left)
 		}
-		in.Clients = append(in.Clients, left)
+		clients = append(clients, left)
 	}
-	p.held.mu.Lock()
-	in.Requests, in.Steps = p.held.requests, p.held.steps
-	p.held.mu.Unlock()
-	out := observe.Merge(in)
-	out.Hosts = nil // told at the beginning
+	out := p.book.Tell(origin, clients)
 	for client := range p.proxies {
 		p.shares = append(p.shares, kept.LastShares(out.Requests, int32(client)))
 	}
-	for _, e := range out.Events() {
-		p.sink.Event(e)
-	}
-	built := func(r *trace.Row, at trace.Sec) trace.Sec {
-		last := trace.Sec(math.MinInt64)
-		for _, b := range in.Clients[r.Client].Built {
-			if t := trace.Sec(b.At.Sub(origin)); b.Cluster == r.Cluster && t <= at {
-				last = max(last, t)
-			}
-		}
-		return last
-	}
-	for _, e := range p.held.counted(out.Changes, built) {
-		p.sink.Event(e)
-	}
 	for _, x := range p.distinct() {
-		p.keep(backend.ClientFile(x.name, "envoy.log"), x.path("envoy.log"))
-		p.keep(backend.ClientFile(x.name, "outlier.log"), x.path("outlier.log"))
+		p.keep(backend.ClientFile(x.Name, "envoy.log"), x.path("envoy.log"))
+		p.keep(backend.ClientFile(x.Name, "outlier.log"), x.path("outlier.log"))
 		if !p.o.Packed {
-			p.keep(backend.ClientFile(x.name, "access.log"), p.plane.accessLog(x.client))
-			if u := p.plane.upstreamLog(x.client); u != "" {
-				p.keep(backend.ClientFile(x.name, "upstream.log"), u)
+			p.keep(backend.ClientFile(x.Name, "access.log"), p.plane.accessLog(x.Client))
+			if u := p.plane.upstreamLog(x.Client); u != "" {
+				p.keep(backend.ClientFile(x.Name, "upstream.log"), u)
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package inside
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,13 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/sds"
+	"github.com/faildrill/faildrill/harness/sidecar"
 )
 
 const (
@@ -36,22 +35,16 @@ const (
 
 // proxy is one Envoy.
 type proxy struct {
-	p      *player
-	name   string // of its client
-	client int
-	dir    string
-	net    clientNet
-	admin  netip.AddrPort
+	*sidecar.Proxy
+	p     *player
+	dir   string
+	net   clientNet
+	admin netip.AddrPort
 
 	sds    *sds.Server
 	cmd    *exec.Cmd
 	exited chan struct{}
 	err    error // why it exited; set before exited is closed
-
-	mu    sync.Mutex // guards what follows
-	polls []observe.Poll
-	built map[observe.Built]bool
-	busy  []observe.Busy
 }
 
 func (p *player) newProxy(client int) (*proxy, error) {
@@ -59,9 +52,10 @@ func (p *player) newProxy(client int) (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &proxy{
-		p: p, name: p.s.Clients[client].Name, client: client, dir: p.path(fmt.Sprintf("client-%d", client)), net: net,
-		admin: net.admin(), built: map[observe.Built]bool{},
+	x := &proxy{p: p, dir: p.path(fmt.Sprintf("client-%d", client)), net: net, admin: net.admin()}
+	x.Proxy = &sidecar.Proxy{Name: p.s.Clients[client].Name, Client: client, Ask: x.ask, Log: x.tail}
+	if p.o.Loopback != "" {
+		x.Home, x.NameOf = p.home, p.nameOf
 	}
 	if err := os.MkdirAll(x.dir, 0o755); err != nil {
 		return nil, err
@@ -74,7 +68,7 @@ func (x *proxy) path(name string) string { return x.dir + "/" + name }
 // start starts Envoy with the bootstrap. Its access log of a mesh goes to its
 // standard output, which it opens a second time: both have to append.
 func (x *proxy) start(o envoyconfig.BootstrapOptions) error {
-	c := &x.p.s.Clients[x.client]
+	c := &x.p.s.Clients[x.Client]
 	o.Name, o.Namespace, o.Locality, o.Labels = c.Name, c.Namespace, c.Locality, c.Labels
 	o.Admin, o.OutlierLog = x.admin, x.path("outlier.log")
 	b, err := envoyconfig.JSON(envoyconfig.Bootstrap(o))
@@ -133,7 +127,7 @@ func (x *proxy) await(ctx context.Context, what string, done func() (bool, error
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return ctx.Err()
 			}
-			return fmt.Errorf("%v passed before the Envoy of %s %s; the end of its log: %s", readyWithin, x.name, what, x.tail())
+			return fmt.Errorf("%v passed before the Envoy of %s %s; the end of its log: %s", readyWithin, x.Name, what, x.tail())
 		case <-t.C:
 		}
 	}
@@ -141,7 +135,7 @@ func (x *proxy) await(ctx context.Context, what string, done func() (bool, error
 
 // death says how Envoy died before something had come about, in one sentence.
 func (x *proxy) death(before string) error {
-	return fmt.Errorf("the Envoy of %s died before %s (%v); the end of its log: %s", x.name, before, x.err, x.tail())
+	return fmt.Errorf("the Envoy of %s died before %s (%v); the end of its log: %s", x.Name, before, x.err, x.tail())
 }
 
 // silent is the error of an admin interface that did not answer; of an Envoy that is dead, its death.
@@ -150,7 +144,7 @@ func (x *proxy) silent(err error) error {
 	case <-x.exited:
 		return x.death("the drill was over")
 	case <-time.After(lookTwice):
-		return fmt.Errorf("asking the Envoy of %s: %w", x.name, err)
+		return fmt.Errorf("asking the Envoy of %s: %w", x.Name, err)
 	}
 }
 
@@ -168,15 +162,8 @@ func (x *proxy) tail() string {
 
 var adminClient = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 
-// get asks the admin interface.
-func (x *proxy) get(path string) ([]byte, error) {
-	begin := time.Now()
-	defer func() {
-		end := time.Now()
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.busy = append(x.busy, observe.Busy{End: end, For: end.Sub(begin)})
-	}()
+// ask asks the admin interface.
+func (x *proxy) ask(path string) ([]byte, error) {
 	r, err := adminClient.Get("http://" + x.admin.String() + path)
 	if err != nil {
 		return nil, err
@@ -200,120 +187,7 @@ func (x *proxy) live() (bool, error) {
 		}
 		x.admin = a
 	}
-	b, err := x.get("/ready")
-	return err == nil && bytes.HasPrefix(b, []byte("LIVE")), nil
-}
-
-// stats reads the counters and gauges whose names match.
-func (x *proxy) stats(filter string) (map[string]int64, error) {
-	b, err := x.get("/stats?filter=" + filter)
-	return observe.Stats(b), err
-}
-
-// updates is how many updates of its configuration Envoy has taken and refused,
-// and whether a cluster still warms.
-func (x *proxy) updates() (taken, refused int64, warming bool, err error) {
-	m, err := x.stats(`update_(success|rejected)$|warming_clusters$`)
-	for name, n := range m {
-		switch {
-		case strings.HasSuffix(name, ".update_success"):
-			taken += n
-		case strings.HasSuffix(name, ".update_rejected"):
-			refused += n
-		case strings.HasSuffix(name, "warming_clusters"):
-			warming = warming || n > 0
-		}
-	}
-	return taken, refused, warming, err
-}
-
-// reason is why Envoy refused its configuration, in its words.
-func (x *proxy) reason() string {
-	b, err := x.get("/config_dump")
-	if err != nil {
-		return err.Error()
-	}
-	var reasons []string
-	var visit func(any)
-	visit = func(v any) {
-		switch v := v.(type) {
-		case []any:
-			for _, e := range v {
-				visit(e)
-			}
-		case map[string]any:
-			if e, ok := v["error_state"].(map[string]any); ok {
-				if d, ok := e["details"].(string); ok {
-					reasons = append(reasons, strings.TrimSpace(d))
-				}
-			}
-			for _, e := range v {
-				visit(e)
-			}
-		}
-	}
-	var doc any
-	if json.Unmarshal(b, &doc) == nil {
-		visit(doc)
-	}
-	if len(reasons) == 0 {
-		return x.tail()
-	}
-	return strings.Join(reasons, "; ")
-}
-
-// dump notes when each cluster was built.
-func (x *proxy) dump() error {
-	b, err := x.get("/config_dump?resource=dynamic_active_clusters")
-	if err != nil {
-		return err
-	}
-	built, err := observe.ConfigDump(b)
-	if err != nil {
-		return err
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for _, e := range built {
-		x.built[e] = true
-	}
-	return nil
-}
-
-// pollFilter are the counters that no log has.
-const pollFilter = `outlier_detection.ejections_(overflow|active|enforced_total|detected)|membership_|upstream_cx_connect_(fail|timeout)$|upstream_rq_(total|retry|pending_overflow|retry_overflow)$`
-
-// watch reads the counters now and then until the context is done.
-func (x *proxy) watch(ctx context.Context, every time.Duration, hosts bool) {
-	t := time.NewTicker(every)
-	defer t.Stop()
-	for {
-		x.poll(hosts)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (x *proxy) poll(hosts bool) {
-	m, err := x.stats(pollFilter + "&usedonly")
-	if err != nil {
-		return // it is busy, or has died: whoever waits for it says so
-	}
-	poll := observe.Poll{At: time.Now(), Counters: m}
-	if hosts {
-		if b, err := x.get("/clusters"); err == nil {
-			for k, v := range observe.Clusters(b) {
-				poll.Counters[x.p.homeOfCounter(k)] = v
-			}
-			poll.At = time.Now()
-		}
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.polls = append(x.polls, poll)
+	return x.Live(), nil
 }
 
 // stop ends Envoy and waits for it, so that its logs are whole.
@@ -333,28 +207,15 @@ func (x *proxy) stop() {
 	}
 }
 
-// left is what the proxy wrote down about one client.
+// left is what the proxy wrote down, with its logs of requests; "": there is none.
 func (x *proxy) left(access, upstream string) (observe.Client, error) {
-	c := observe.Client{UpstreamLog: upstream != ""}
 	read := func(path string) []byte {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return nil // nothing was ever written
-		}
+		b, _ := os.ReadFile(path) // one that is missing was never written
 		return b
 	}
-	var errs [3]error
-	c.Access, errs[0] = observe.Access(read(access))
+	l := sidecar.Logs{Access: read(access), Outlier: read(x.path("outlier.log")), NoUpstream: upstream == ""}
 	if upstream != "" {
-		c.Upstream, errs[1] = observe.Upstream(read(upstream))
+		l.Upstream = read(upstream)
 	}
-	c.Outlier, errs[2] = observe.Outlier(read(x.path("outlier.log")))
-	x.p.bringHome(&c)
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	c.Polls, c.Busy = x.polls, x.busy
-	for b := range x.built {
-		c.Built = append(c.Built, b)
-	}
-	return c, errors.Join(errs[:]...)
+	return x.Left(l)
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
-	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/sandbox"
 	"github.com/faildrill/faildrill/harness/sandbox/loopback"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -224,29 +223,4 @@ func (p *player) nameOf(host string) string {
 	}
 	name, _, _ := strings.Cut(host, ":")
 	return name
-}
-
-// homeOfCounter is the name of a counter of /clusters with the host's address brought home.
-func (p *player) homeOfCounter(name string) string {
-	parts := strings.Split(name, "::")
-	if p.o.Loopback == "" || len(parts) != 3 {
-		return name
-	}
-	parts[1] = p.home(parts[1])
-	return strings.Join(parts, "::")
-}
-
-// bringHome gives the hosts in a proxy's logs their addresses of the schedule.
-func (p *player) bringHome(c *observe.Client) {
-	if p.o.Loopback == "" {
-		return
-	}
-	for _, log := range [][]observe.Line{c.Access, c.Upstream} {
-		for i := range log {
-			log[i].Host, log[i].HostName = p.home(log[i].Host), p.nameOf(log[i].HostName)
-		}
-	}
-	for i := range c.Outlier {
-		c.Outlier[i].Host = p.home(c.Outlier[i].Host)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/kept"
 	"github.com/faildrill/faildrill/harness/observe"
+	"github.com/faildrill/faildrill/harness/sidecar"
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
@@ -38,7 +39,7 @@ func (p *player) Endpoints(context.Context) (kept.Table, error) {
 		t.Upstreams = append(t.Upstreams, p.s.Upstreams[i].Name)
 	}
 	for client, x := range p.proxies {
-		answer, err := x.get("/clusters?format=json")
+		answer, err := x.Get(sidecar.ClustersPath)
 		if err != nil {
 			return kept.Table{}, x.silent(err)
 		}
@@ -76,13 +77,11 @@ func (x *proxy) ejections() (map[hostOf]int32, error) {
 		return nil, err
 	}
 	since := map[string]time.Time{}
-	x.mu.Lock()
-	for b := range x.built {
+	for _, b := range x.Built() {
 		if b.At.After(since[b.Cluster]) {
 			since[b.Cluster] = b.At
 		}
 	}
-	x.mu.Unlock()
 	out := map[hostOf]int32{}
 	for _, e := range events {
 		if e.Kind == trace.Ejected && !e.At.Before(since[e.Cluster].Truncate(time.Millisecond)) {

@@ -27,7 +27,7 @@ func (p *player) taken(ctx context.Context, step int) (bool, error) {
 	pushes := p.pushes[step]
 	p.mu.Unlock()
 	for _, u := range pushes {
-		if err := u.x.taken(ctx, u.taken, u.refused, quiet); err != nil {
+		if err := u.x.Taken(ctx, u.x.await, u.taken, u.refused, quiet); err != nil {
 			return false, err
 		}
 		if err := p.evidence(u.x, p.s.Steps[step].Config); err != nil {

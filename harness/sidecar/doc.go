@@ -1,0 +1,13 @@
+// Package sidecar asks one Envoy, through its admin interface, for what a live
+// backend needs to know of it, and brings what several of them wrote down into a
+// trace. Where the Envoy runs - beside this process, or in a pod - is the
+// backend's matter: it hands over a function that asks, and the logs.
+//
+//	x := &sidecar.Proxy{Name: "sleep", Ask: get}
+//	taken, refused, _, err := x.Updates()                     // before a configuration is handed over
+//	err = x.Taken(ctx, await, taken, refused, quiet)          // after it
+//	rows, answer, err := x.Rows(book, config)                 // the endpoint table, now
+//
+//	book := sidecar.NewBook(schedule, sink)                   // the sink of live.Play
+//	err = book.Tell(origin, clients)                          // at the end: the trace
+package sidecar

@@ -1,0 +1,265 @@
+package sidecar
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/observe"
+)
+
+// Proxy is one Envoy. Its methods may be called from several goroutines.
+type Proxy struct {
+	Name   string // of its client
+	Client int
+	// Ask asks its admin interface for a path.
+	Ask func(path string) ([]byte, error)
+	// Home is the schedule's address for one that the proxy knows, host:port; nil: the same.
+	Home func(address string) string
+	// NameOf is the schedule's name for one that the proxy has for a host; nil: the same.
+	NameOf func(name string) string
+	// Log is the end of Envoy's own log; nil: it is not to be had.
+	Log func() string
+
+	mu    sync.Mutex // guards what follows
+	polls []observe.Poll
+	built map[observe.Built]bool
+	busy  []observe.Busy
+}
+
+// Get asks the admin interface, and remembers how long that took.
+func (x *Proxy) Get(path string) ([]byte, error) {
+	begin := time.Now()
+	defer func() {
+		end := time.Now()
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.busy = append(x.busy, observe.Busy{End: end, For: end.Sub(begin)})
+	}()
+	return x.Ask(path)
+}
+
+// Live reports whether Envoy says that it takes requests.
+func (x *Proxy) Live() bool {
+	b, err := x.Get("/ready")
+	return err == nil && bytes.HasPrefix(b, []byte("LIVE"))
+}
+
+// stats reads the counters and gauges whose names match.
+func (x *Proxy) stats(filter string) (map[string]int64, error) {
+	b, err := x.Get("/stats?filter=" + filter)
+	return observe.Stats(b), err
+}
+
+// Updates is how many updates of its configuration Envoy has taken and refused,
+// and whether a cluster still warms.
+func (x *Proxy) Updates() (taken, refused int64, warming bool, err error) {
+	m, err := x.stats(`update_(success|rejected)$|warming_clusters$`)
+	for name, n := range m {
+		switch {
+		case strings.HasSuffix(name, ".update_success"):
+			taken += n
+		case strings.HasSuffix(name, ".update_rejected"):
+			refused += n
+		case strings.HasSuffix(name, "warming_clusters"):
+			warming = warming || n > 0
+		}
+	}
+	return taken, refused, warming, err
+}
+
+// Await polls until done says so, or says why that will never be. The words complete a sentence:
+// the Envoy of sleep WHAT.
+type Await func(ctx context.Context, what string, done func() (bool, error)) error
+
+// Taken waits until the proxy has taken more updates than before, no cluster warms,
+// and that has been so for a while; what it refuses is a *backend.RejectedError.
+func (x *Proxy) Taken(ctx context.Context, await Await, before, refused int64, quiet time.Duration) error {
+	last, since := int64(-1), time.Now()
+	err := await(ctx, "had taken its configuration", func() (bool, error) {
+		now, no, warming, err := x.Updates()
+		if err != nil {
+			return false, nil // it starts, or is busy
+		}
+		if no > refused {
+			return false, x.Refused()
+		}
+		if now != last || warming {
+			last, since = now, time.Now()
+		}
+		return now > before && !warming && time.Since(since) >= quiet, nil
+	})
+	if err != nil {
+		return err
+	}
+	return x.Dump()
+}
+
+// Refused is the error of a proxy that refuses its configuration.
+func (x *Proxy) Refused() error {
+	reason, err := x.reason()
+	switch {
+	case err != nil:
+		reason = err.Error()
+	case reason == "" && x.Log != nil:
+		reason = x.Log()
+	}
+	return &backend.RejectedError{By: "Envoy", Reason: reason}
+}
+
+// reason is why Envoy refused its configuration, in its words.
+func (x *Proxy) reason() (string, error) {
+	b, err := x.Get("/config_dump")
+	if err != nil {
+		return "", err
+	}
+	var reasons []string
+	var visit func(any)
+	visit = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, e := range v {
+				visit(e)
+			}
+		case map[string]any:
+			if e, ok := v["error_state"].(map[string]any); ok {
+				if d, ok := e["details"].(string); ok {
+					reasons = append(reasons, strings.TrimSpace(d))
+				}
+			}
+			for _, e := range v {
+				visit(e)
+			}
+		}
+	}
+	var doc any
+	if err := json.Unmarshal(b, &doc); err != nil {
+		return "", err
+	}
+	visit(doc)
+	return strings.Join(reasons, "; "), nil
+}
+
+// Dump notes when each cluster was built.
+func (x *Proxy) Dump() error {
+	b, err := x.Get("/config_dump?resource=dynamic_active_clusters")
+	if err != nil {
+		return err
+	}
+	built, err := observe.ConfigDump(b)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.built == nil {
+		x.built = map[observe.Built]bool{}
+	}
+	for _, e := range built {
+		x.built[e] = true
+	}
+	return nil
+}
+
+// Built is when each cluster was built, as far as somebody looked.
+func (x *Proxy) Built() []observe.Built {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var all []observe.Built
+	for b := range x.built {
+		all = append(all, b)
+	}
+	return all
+}
+
+// pollFilter are the counters that no log has.
+const pollFilter = `outlier_detection.ejections_(overflow|active|enforced_total|detected)|membership_|upstream_cx_connect_(fail|timeout)$|upstream_rq_(total|retry|pending_overflow|retry_overflow)$`
+
+// Watch reads the counters now and then until the context is done, those of each host, too, if it is told to.
+func (x *Proxy) Watch(ctx context.Context, every time.Duration, hosts bool) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		x.poll(hosts)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (x *Proxy) poll(hosts bool) {
+	m, err := x.stats(pollFilter + "&usedonly")
+	if err != nil {
+		return // it is busy, or has died: whoever waits for it says so
+	}
+	poll := observe.Poll{At: time.Now(), Counters: m}
+	if hosts {
+		if b, err := x.Get("/clusters"); err == nil {
+			for k, v := range observe.Clusters(b) {
+				poll.Counters[x.homeOfCounter(k)] = v
+			}
+			poll.At = time.Now()
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.polls = append(x.polls, poll)
+}
+
+// home is an address of the schedule.
+func (x *Proxy) home(address string) string {
+	if x.Home == nil {
+		return address
+	}
+	return x.Home(address)
+}
+
+// homeOfCounter is a counter's name, CLUSTER::ADDRESS::WHAT, with an address of the schedule.
+func (x *Proxy) homeOfCounter(name string) string {
+	parts := strings.Split(name, "::")
+	if len(parts) != 3 {
+		return name
+	}
+	parts[1] = x.home(parts[1])
+	return strings.Join(parts, "::")
+}
+
+// Logs are what a proxy wrote down.
+type Logs struct {
+	Access   []byte
+	Upstream []byte // the router's upstream log
+	Outlier  []byte
+	// NoUpstream says that there is no upstream log, rather than an empty one.
+	NoUpstream bool
+}
+
+// Left is what is known of the proxy at the end, with addresses of the schedule.
+func (x *Proxy) Left(l Logs) (observe.Client, error) {
+	c := observe.Client{UpstreamLog: !l.NoUpstream, Built: x.Built()}
+	var errs [3]error
+	c.Access, errs[0] = observe.Access(l.Access)
+	c.Upstream, errs[1] = observe.Upstream(l.Upstream)
+	c.Outlier, errs[2] = observe.Outlier(l.Outlier)
+	for _, log := range [][]observe.Line{c.Access, c.Upstream} {
+		for i := range log {
+			log[i].Host = x.home(log[i].Host)
+			if x.NameOf != nil {
+				log[i].HostName = x.NameOf(log[i].HostName)
+			}
+		}
+	}
+	for i := range c.Outlier {
+		c.Outlier[i].Host = x.home(c.Outlier[i].Host)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c.Polls, c.Busy = x.polls, x.busy
+	return c, errors.Join(errs[:]...)
+}
