@@ -135,6 +135,9 @@ func TestAcceptAllowsForABusyProxy(t *testing.T) {
 		{"busy", time.Millisecond, 40 * time.Millisecond, true},
 		{"not busy for long enough", time.Millisecond, 22 * time.Millisecond, false},
 		{"busy at another time", time.Second, 40 * time.Millisecond, false},
+		{"without a processor", 100 * time.Millisecond, -40 * time.Millisecond, true},
+		{"without one for too short a time", 100 * time.Millisecond, -22 * time.Millisecond, false},
+		{"without one before", 300 * time.Millisecond, -40 * time.Millisecond, false},
 	} {
 		s, tr := play(o)
 		var failed []*trace.Attempt
@@ -148,8 +151,12 @@ func TestAcceptAllowsForABusyProxy(t *testing.T) {
 		tr.Changes = slices.Delete(tr.Changes, i, i+1)
 		second.At, second.Done = first.Done+trace.Sec(28*time.Millisecond), first.Done+trace.Sec(30*time.Millisecond)
 		tr.Changes[i-1].At = first.Done + trace.Sec(35*time.Millisecond)
-		if c.busy > 0 {
-			tr.Notes = []trace.Note{trace.Busy(tr.Changes[i-1].At+trace.Sec(c.after), c.busy)}
+		at := tr.Changes[i-1].At + trace.Sec(c.after)
+		switch {
+		case c.busy > 0:
+			tr.Notes = []trace.Note{trace.Busy(at, c.busy)}
+		case c.busy < 0: // at some time of the last 200 ms
+			tr.Notes = []trace.Note{trace.Waited(at, -c.busy, 200*time.Millisecond)}
 		}
 		if d, why := check.AcceptWithin(s, tr, check.Envoy); (d == nil) != c.accepted || why != "" {
 			t.Errorf("%s: %+v %s", c.name, d, why)

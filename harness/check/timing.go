@@ -63,12 +63,12 @@ const around = trace.Sec(time.Second)
 func (a *acceptor) slack(at trace.Sec) trace.Sec {
 	longest := time.Duration(0)
 	for _, s := range a.stalls {
-		if at >= s.End-trace.Sec(s.For)-around && at <= s.End+around {
+		if at >= s.Begin-around && at <= s.End+around {
 			longest = max(longest, s.For)
 		}
 	}
 	for _, s := range a.busy {
-		if at >= s.End-trace.Sec(s.For)-a.timing.Hop && at <= s.End+a.timing.Hop {
+		if at >= s.Begin-a.timing.Hop && at <= s.End+a.timing.Hop {
 			longest = max(longest, s.For)
 		}
 	}

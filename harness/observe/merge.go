@@ -30,12 +30,19 @@ type Client struct {
 	Polls       []Poll // in order of time
 	Built       []Built
 	Busy        []Busy
+	Waits       []Wait
 }
 
 // Busy is a while in which the proxy's main thread was asked for something else.
 type Busy struct {
 	End time.Time
 	For time.Duration
+}
+
+// Wait is how long the proxy's threads were ready to run and did not, of a while.
+type Wait struct {
+	End     time.Time
+	For, Of time.Duration
 }
 
 // Output is what a trace says of the proxies.
@@ -104,7 +111,7 @@ func (m *merger) client(client int32, c *Client) {
 	m.loads(client, c, changes)
 }
 
-// busy notes when the proxy's main thread had something else to do for longer than it
+// busy notes when the proxy's main thread had something else to do, or no processor, for longer than it
 // may take to decide what follows from a result. Clients that share a proxy tell the same.
 func (m *merger) busy(c *Client) {
 	for _, b := range c.Busy {
@@ -112,6 +119,14 @@ func (m *merger) busy(c *Client) {
 			continue
 		}
 		if n := trace.Busy(m.at(b.End), b.For); !slices.Contains(m.out.Notes, n) {
+			m.out.Notes = append(m.out.Notes, n)
+		}
+	}
+	for _, w := range c.Waits {
+		if end := m.at(w.End); trace.Sec(w.For) <= hop || end < 0 || end-trace.Sec(w.Of) > m.in.Schedule.Duration {
+			continue
+		}
+		if n := trace.Waited(m.at(w.End), w.For, w.Of); !slices.Contains(m.out.Notes, n) {
 			m.out.Notes = append(m.out.Notes, n)
 		}
 	}

@@ -203,8 +203,10 @@ func TestMergeNotesABusyProxy(t *testing.T) {
 		{End: at(-1), For: time.Second}, {End: at(1), For: 19 * time.Millisecond}, {End: at(2), For: 30 * time.Millisecond},
 		{End: at(2), For: 30 * time.Millisecond}, {End: in.Origin.Add(in.Schedule.Duration.D() + time.Second), For: 40 * time.Millisecond},
 	}
+	in.Clients[0].Waits = []observe.Wait{{End: at(1), For: 19 * time.Millisecond, Of: time.Second}, {End: at(3), For: 30 * time.Millisecond, Of: 200 * time.Millisecond}}
 	out := trace.Trace{Notes: observe.Merge(in).Notes}
-	if got := out.BusyTimes(); len(got) != 1 || got[0] != (trace.Standstill{End: trace.Sec(2e9), For: 30 * time.Millisecond}) {
+	waited := trace.Standstill{Begin: trace.Sec(2.8e9), End: trace.Sec(3e9), For: 30 * time.Millisecond}
+	if got := out.BusyTimes(); len(got) != 2 || got[1] != waited || got[0] != (trace.Standstill{Begin: trace.Sec(2e9 - 30e6), End: trace.Sec(2e9), For: 30 * time.Millisecond}) {
 		t.Errorf("got %v", got)
 	}
 	if got := out.Stalls(); len(got) != 0 {

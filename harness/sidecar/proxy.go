@@ -25,11 +25,15 @@ type Proxy struct {
 	NameOf func(name string) string
 	// Log is the end of Envoy's own log; nil: it is not to be had.
 	Log func() string
+	// Waited is how long its threads have been ready to run and did not, since they
+	// began; nil: nobody counts that.
+	Waited func() (time.Duration, bool)
 
 	mu    sync.Mutex // guards what follows
 	polls []observe.Poll
 	built map[observe.Built]bool
 	busy  []observe.Busy
+	waits []observe.Wait
 }
 
 // Get asks the admin interface, and remembers how long that took.
@@ -184,13 +188,37 @@ const pollFilter = `outlier_detection.ejections_(overflow|active|enforced_total|
 func (x *Proxy) Watch(ctx context.Context, every time.Duration, hosts bool) {
 	t := time.NewTicker(every)
 	defer t.Stop()
+	waited := x.waiting()
 	for {
 		x.poll(hosts)
+		waited()
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// waiting notes, each time it is called, how long the proxy has waited for a processor
+// since the last time.
+func (x *Proxy) waiting() func() {
+	if x.Waited == nil {
+		return func() {}
+	}
+	last, at := time.Duration(-1), time.Now()
+	return func() {
+		now, ok := x.Waited()
+		end := time.Now()
+		if !ok {
+			return
+		}
+		if last >= 0 && now > last {
+			x.mu.Lock()
+			x.waits = append(x.waits, observe.Wait{End: end, For: now - last, Of: end.Sub(at)})
+			x.mu.Unlock()
+		}
+		last, at = now, end
 	}
 }
 
@@ -260,6 +288,6 @@ func (x *Proxy) Left(l Logs) (observe.Client, error) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	c.Polls, c.Busy = x.polls, x.busy
+	c.Polls, c.Busy, c.Waits = x.polls, x.busy, x.waits
 	return c, errors.Join(errs[:]...)
 }

@@ -99,3 +99,20 @@ func TestHome(t *testing.T) {
 		t.Errorf("got %+v, %v", c, err)
 	}
 }
+
+// What a proxy waited for a processor is counted from one look to the next.
+func TestWaits(t *testing.T) {
+	total, known := 7*time.Second, true
+	x := &Proxy{Ask: envoy{}.ask, Waited: func() (time.Duration, bool) { return total, known }}
+	look := x.waiting()
+	look() // what it waited before nobody knows when
+	total += 30 * time.Millisecond
+	look()
+	look() // nothing since
+	known = false
+	look()
+	c, err := x.Left(Logs{})
+	if err != nil || len(c.Waits) != 1 || c.Waits[0].For != 30*time.Millisecond || c.Waits[0].Of <= 0 {
+		t.Errorf("got %+v, %v", c.Waits, err)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -53,7 +54,7 @@ func (p *player) newProxy(client int) (*proxy, error) {
 		return nil, err
 	}
 	x := &proxy{p: p, dir: p.path(fmt.Sprintf("client-%d", client)), net: net, admin: net.admin()}
-	x.Proxy = &sidecar.Proxy{Name: p.s.Clients[client].Name, Client: client, Ask: x.ask, Log: x.tail}
+	x.Proxy = &sidecar.Proxy{Name: p.s.Clients[client].Name, Client: client, Ask: x.ask, Log: x.tail, Waited: x.waited}
 	if p.o.Loopback != "" {
 		x.Home, x.NameOf = p.home, p.nameOf
 	}
@@ -188,6 +189,27 @@ func (x *proxy) live() (bool, error) {
 		x.admin = a
 	}
 	return x.Live(), nil
+}
+
+// waited is how long Envoy's threads have waited for a processor (proc(5), schedstat).
+func (x *proxy) waited() (time.Duration, bool) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", x.cmd.Process.Pid))
+	if err != nil || len(files) == 0 {
+		return 0, false
+	}
+	var all time.Duration
+	for _, f := range files {
+		var ran, waited int64
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // the thread has ended
+		}
+		if _, err := fmt.Sscan(string(b), &ran, &waited); err != nil {
+			return 0, false
+		}
+		all += time.Duration(waited)
+	}
+	return all, true
 }
 
 // stop ends Envoy and waits for it, so that its logs are whole.
