@@ -33,10 +33,11 @@ e2e: ## every scenario on every backend that this machine can run
 N ?= 2000
 SEED ?= 1
 ENVOY ?= 1.40
+FROM ?= 0
 TIME ?= 0
 differential: ## N random small drills of a SEED on a real ENVOY, held against the engine; no longer than TIME (3m)
 	$(GO) build -o bin/ ./harness/cmd/faildrill-live
-	FAILDRILL_LIVE=$(CURDIR)/bin/faildrill-live $(GO) run ./hack/differential -n $(N) -seed $(SEED) -envoy $(ENVOY) -time $(TIME)
+	FAILDRILL_LIVE=$(CURDIR)/bin/faildrill-live $(GO) run ./hack/differential -n $(N) -from $(FROM) -seed $(SEED) -envoy $(ENVOY) -time $(TIME)
 
 kill-list: ## break every rule once; a test that is named for it has to fail
 	$(GO) run ./hack/killlist

@@ -5,6 +5,7 @@
 //	go run ./hack/differential -seed 1 -envoy 1.36 -time 3m     as many as fit into three minutes
 //	go run ./hack/differential -replay out/differential/1-17    one that diverged, ten times at once
 //	go run ./hack/differential -judge out/differential/1-17     its trace, judged again
+//	go run ./hack/differential -judge out/differential          all that were kept there
 //
 // What diverges is played again, made smaller as long as it diverges, and left in
 // the folder -out as schedule.json with a trace. It needs faildrill-live (make
@@ -17,6 +18,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -33,7 +35,7 @@ const exitDiverged = 5
 
 func main() {
 	var o options
-	flag.Uint64Var(&o.seed, "seed", 1, "of the drills")
+	flag.Uint64Var(&o.seed, "seed", 1, "of the drills; 0: a new one, which is printed")
 	flag.IntVar(&o.n, "n", 0, "how many drills are played; 0: as many as fit into the time")
 	flag.IntVar(&o.from, "from", 0, "the first drill's number")
 	flag.DurationVar(&o.time, "time", 0, "no batch begins later; 0: until n were played")
@@ -43,9 +45,9 @@ func main() {
 	flag.StringVar(&o.summary, "summary", "", "a Markdown file to which a row is added")
 	flag.IntVar(&o.shrink, "shrink", 3, "how many divergences are made smaller")
 	flag.StringVar(&o.replay, "replay", "", "a folder of one that diverged, or its schedule.json")
-	flag.StringVar(&o.judge, "judge", "", "a folder of one that diverged, whose trace is judged again")
+	flag.StringVar(&o.judge, "judge", "", "a folder of one that was kept, or of many, whose traces are judged again")
 	flag.IntVar(&o.times, "times", 10, "how many copies are played at once with -replay")
-	flag.BoolVar(&o.keep, "keep", false, "with -replay: the trace of every copy is kept, not only of those that diverged")
+	flag.BoolVar(&o.keep, "keep", false, "every trace is kept, not only those that diverged")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -76,10 +78,14 @@ func run(ctx context.Context, o *options) (diverged bool, err error) {
 		return false, fmt.Errorf("batches of %d and %d; expected 1 to %d", o.batch, o.times, differential.Most)
 	}
 	if o.judge != "" {
-		return judge(o.judge)
+		return judge(ctx, o)
 	}
 	if o.n == 0 && o.time == 0 && o.replay == "" {
 		return false, errors.New("neither -n nor -time says when it ends")
+	}
+	if o.seed == 0 {
+		o.seed = newSeed()
+		fmt.Printf("seed %d\n", o.seed)
 	}
 	p, err := newPlayer(o.envoy)
 	if err != nil {
@@ -90,6 +96,9 @@ func run(ctx context.Context, o *options) (diverged bool, err error) {
 	}
 	return p.campaign(ctx, o)
 }
+
+// newSeed is a seed that fits on a command line.
+func newSeed() uint64 { return 1 + rand.Uint64N(1_000_000_000) }
 
 // player plays packs on one Envoy.
 type player struct {

@@ -69,10 +69,13 @@ func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err e
 		var found []int
 		for i := range parts {
 			sum.add(&b.verdicts[i])
-			if b.verdicts[i].Divergence != nil {
+			folder := filepath.Join(o.out, fmt.Sprintf("%d-%d", o.seed, first+i))
+			diverged := b.verdicts[i].Divergence != nil
+			if diverged {
 				found = append(found, i)
-				folder := filepath.Join(o.out, fmt.Sprintf("%d-%d", o.seed, first+i))
-				fmt.Printf("%s %s", folder, words(&b.verdicts[i]))
+				fmt.Printf("%s %s  again: make differential SEED=%d FROM=%d N=1 ENVOY=%s\n", folder, words(&b.verdicts[i]), o.seed, first+i, p.envoy.Version)
+			}
+			if diverged || o.keep {
 				if err := keep(folder, parts[i], b.traces[i], &b.verdicts[i]); err != nil {
 					return false, err
 				}

@@ -3,8 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/faildrill/faildrill/harness/differential"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -21,24 +26,66 @@ func stored(folder string) (*schedule.Schedule, error) {
 	return schedule.Read(f)
 }
 
-// judge judges the trace of a drill that was kept.
-func judge(folder string) (diverged bool, err error) {
+// judge judges the trace of a drill that was kept, or those of all in a folder, and
+// adds up what came of them by seed and Envoy.
+func judge(ctx context.Context, o *options) (diverged bool, err error) {
+	if _, err := os.Stat(filepath.Join(o.judge, "schedule.json")); err == nil {
+		v, _, err := judgeOne(o.judge)
+		if err == nil {
+			fmt.Print(words(&v))
+		}
+		return v.Divergence != nil, err
+	}
+	sums := map[string]*summary{}
+	err = filepath.WalkDir(o.judge, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.Name() != "trace.jsonl" {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		folder := filepath.Dir(path)
+		v, envoy, err := judgeOne(folder)
+		if err != nil {
+			return fmt.Errorf("judging %s: %w", folder, err)
+		}
+		was, _ := os.ReadFile(filepath.Join(folder, "verdict.txt"))
+		if now := words(&v); v.Divergence != nil || now != string(was) {
+			fmt.Printf("%s %s  it was %s", folder, now, was)
+		}
+		seed, _, _ := strings.Cut(filepath.Base(folder), "-")
+		s := sums[seed+" "+envoy]
+		if s == nil {
+			s = &summary{envoy: envoy}
+			s.seed, _ = strconv.ParseUint(seed, 10, 64)
+			sums[seed+" "+envoy] = s
+		}
+		s.add(&v)
+		return nil
+	})
+	for _, k := range slices.Sorted(maps.Keys(sums)) {
+		fmt.Println(sums[k].line())
+		diverged = diverged || sums[k].divergent > 0
+	}
+	return diverged, err
+}
+
+// judgeOne judges one trace. It says which Envoy played, too.
+func judgeOne(folder string) (v differential.Verdict, envoy string, err error) {
 	s, err := stored(folder)
 	if err != nil {
-		return false, err
+		return v, "", err
 	}
 	f, err := os.Open(filepath.Join(folder, "trace.jsonl"))
 	if err != nil {
-		return false, err
+		return v, "", err
 	}
 	defer f.Close()
 	t, err := trace.Read(f)
 	if err != nil {
-		return false, err
+		return v, "", err
 	}
-	v := differential.Judge(s, t)
-	fmt.Print(words(&v))
-	return v.Divergence != nil, nil
+	return differential.Judge(s, t), s.Profile.Envoy, nil
 }
 
 // replay plays copies of one drill at once, and says what became of each.

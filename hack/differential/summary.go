@@ -35,8 +35,12 @@ func (s *summary) add(v *differential.Verdict) {
 func (s *summary) rate() float64 { return float64(s.drills) / s.took.Minutes() }
 
 func (s *summary) line() string {
-	return fmt.Sprintf("seed %d, Envoy %s: %d drills, %d decisions, %.0f drills/min, %d accepted, %d undecided, %d divergent",
-		s.seed, s.envoy, s.drills, s.decisions, s.rate(), s.accepted, s.undecided, s.divergent)
+	rate := ""
+	if s.took > 0 {
+		rate = fmt.Sprintf(", %.0f drills/min", s.rate())
+	}
+	return fmt.Sprintf("seed %d, Envoy %s: %d drills, %d decisions%s, %d accepted, %d undecided, %d divergent",
+		s.seed, s.envoy, s.drills, s.decisions, rate, s.accepted, s.undecided, s.divergent)
 }
 
 // head is the document that rows are added to.

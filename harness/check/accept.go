@@ -85,7 +85,7 @@ func (a *acceptor) line(l *line) *result.Divergence {
 			if d := a.quiet(states, m.at, l); d != nil {
 				return d
 			}
-			states = a.construct(l, m.config, m.built)
+			states = a.construct(l, m)
 			i++
 			continue
 		}

@@ -37,6 +37,7 @@ type moment struct {
 	rank   int // order within an instant
 	config *xds.Cluster
 	built  trace.Sec    // config: its ticks count from there
+	read   trace.Sec    // config: its first merge windows count from there
 	assign *xds.Cluster // the cluster goes on with other endpoints
 	pick   *trace.Attempt
 	ready  *trace.Attempt // it got its connection
@@ -166,17 +167,17 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 				l.events = append(l.events, moment{at: due, rank: rankConfig, assign: c})
 				continue
 			}
-			at := due
+			at, read := due, due
 			for _, ld := range a.t.Loads {
 				if ld.Client == client && ld.Cluster == c.Name && ld.At >= from && ld.At <= to {
-					at = ld.At
+					at, read = ld.At, max(ld.At, ld.Read)
 					if from <= 0 {
 						break // there was none before
 					}
 				}
 			}
 			l := get(client, c.Name)
-			l.events = append(l.events, moment{at: a.serves(client, have[c.Name], c, at), built: at, rank: rankConfig, config: c})
+			l.events = append(l.events, moment{at: a.serves(client, have[c.Name], c, at), built: at, read: read, rank: rankConfig, config: c})
 		}
 		have = next
 	}

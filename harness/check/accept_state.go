@@ -64,7 +64,8 @@ func (st *state) tell(c engine.Change) {
 
 // construct is what can have become of a cluster that was made: which of its names was
 // answered first, nobody saw.
-func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) []*state {
+func (a *acceptor) construct(l *line, m moment) []*state {
+	c, at := m.config, m.built
 	var out []*state
 	for first, n := uint64(0), uint64(1); first < n; first++ {
 		d := &answered{first: first, names: 1}
@@ -79,6 +80,10 @@ func (a *acceptor) construct(l *line, c *xds.Cluster, at trace.Sec) []*state {
 		st.ch = st.ch.Guided(d)
 		st.c = engine.NewCluster(c, a.s.Profile.Rules, hosts, hops, int64(at), &st.ch)
 		st.ch = st.ch.Guided(nil)
+		st.c.AnsweredAt(int64(m.read))
+		if tick, ok := st.c.NextTick(); ok && st.beats != nil {
+			st.c.Retick(tick, int64(a.timing.Slack)) // the windows are in doubt from the beginning
+		}
 		n = d.names
 		out = append(out, st)
 	}

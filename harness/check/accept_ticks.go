@@ -33,14 +33,12 @@ func (a *acceptor) beatsOf(l *line, c *xds.Cluster, built, end trace.Sec) *beats
 	if b.interval < 4*(a.timing.Early+a.timing.Late) {
 		return nil
 	}
-	// A tick that is late moves all that follow it, so that any stall can have moved them.
-	slack := a.timing.Slack + trace.Sec(a.t.LongestStall())
 	for i := range a.t.Changes {
 		ch := &a.t.Changes[i]
-		if ch.Client != l.client || a.t.Hosts[ch.Host].Cluster != l.cluster || ch.At <= built || ch.At > end || !atTick(ch) {
+		if ch.Client != l.client || a.t.Hosts[ch.Host].Cluster != l.cluster || ch.At <= built || ch.At > end || !atTick(ch) || a.counted(ch.Event) {
 			continue
 		}
-		n := b.number(ch.At)
+		n, slack := b.number(ch.At), a.timing.Slack+a.stood(built, ch.At)
 		if d := ch.At - b.nominal(n); d < -a.timing.Early-slack || d > min(a.timing.Late+trace.Sec(n)*a.timing.Drift, b.interval/2)+slack {
 			continue // no tick: a divergence
 		}

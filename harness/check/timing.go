@@ -1,6 +1,8 @@
 package check
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/trace"
@@ -73,4 +75,22 @@ func (a *acceptor) slack(at trace.Sec) trace.Sec {
 		}
 	}
 	return a.timing.Slack + trace.Sec(longest)
+}
+
+// stood is for how long at most a tick can be late by an instant because the machine or
+// the proxy's main thread stood still: each tick arms the timer of the next, so that
+// what held one up moves all that follow it (outlier_detection_impl.cc,
+// onIntervalTimer). A while that both note counts once. No less than the longest stall
+// of the run, which another process can have had at another time.
+func (a *acceptor) stood(from, to trace.Sec) trace.Sec {
+	all := slices.Concat(a.stalls, a.busy)
+	slices.SortFunc(all, func(x, y trace.Standstill) int { return cmp.Compare(x.End-trace.Sec(x.For), y.End-trace.Sec(y.For)) })
+	sum := trace.Sec(0)
+	for _, s := range all {
+		begin := max(from, s.End-trace.Sec(s.For))
+		if end := min(s.End, to); end > begin {
+			sum, from = sum+end-begin, end
+		}
+	}
+	return max(sum, trace.Sec(a.t.LongestStall()))
 }

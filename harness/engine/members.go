@@ -78,6 +78,16 @@ func (c *Cluster) answered(now int64, ch *Chooser) {
 	}
 }
 
+// AnsweredAt moves the merge windows that construction opened: a live proxy has the
+// answers some time after the instant from which the cluster's ticks count.
+func (c *Cluster) AnsweredAt(at int64) {
+	for p := range c.merge {
+		if m := &c.merge[p]; m.last != longAgo {
+			m.last = at
+		}
+	}
+}
+
 // levelChange is what an update does to a priority.
 type levelChange uint8
 

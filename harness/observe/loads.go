@@ -20,6 +20,7 @@ const ahead = trace.Sec(-time.Hour)
 // life is a cluster from its construction to the next one.
 type life struct {
 	at      trace.Sec
+	read    trace.Sec // when the proxy came to it; 0: at at
 	cluster *xds.Cluster
 }
 
@@ -53,13 +54,16 @@ func (m *merger) lives(client int32, c *Client) []life {
 				continue
 			}
 			have[k.Name] = k
-			at := due
+			at, read := due, trace.Sec(0)
 			for _, b := range c.Built {
 				if t := m.at(b.At); b.Cluster == k.Name && t >= from && t <= to {
-					at = t
+					at, read = t, 0
+					if !b.Read.IsZero() {
+						read = m.at(b.Read)
+					}
 				}
 			}
-			out = append(out, life{at, k})
+			out = append(out, life{at, read, k})
 		}
 	}
 	steps := slices.Clone(m.in.Steps)
@@ -95,6 +99,10 @@ func (m *merger) follow(client int32, l life, end trace.Sec, changes []trace.Cha
 		}
 	}
 	emit(int64(l.at))
+	if l.read > l.at {
+		m.out.Loads[len(m.out.Loads)-1].Read = l.read
+		k.AnsweredAt(int64(l.read))
+	}
 	if l.cluster.OutlierDetection == nil {
 		return
 	}

@@ -59,6 +59,8 @@ func (p *Poll) hostCounter(cluster, address, name string) int64 {
 type Built struct {
 	At      time.Time `json:"at"`
 	Cluster string    `json:"cluster"`
+	// Read is when the proxy came to this one of several that it took at once; zero: at At.
+	Read time.Time `json:"read,omitzero"`
 }
 
 // ConfigDump reads when each cluster was taken from a /config_dump, or from the
@@ -83,7 +85,7 @@ func ConfigDump(dump []byte) ([]Built, error) {
 	for _, c := range v.Configs {
 		for _, a := range append(c.Active, c.active) {
 			if a.Cluster.Name != "" && !a.LastUpdated.IsZero() {
-				out = append(out, Built{a.LastUpdated.UTC(), a.Cluster.Name})
+				out = append(out, Built{At: a.LastUpdated.UTC(), Cluster: a.Cluster.Name})
 			}
 		}
 	}

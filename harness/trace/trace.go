@@ -255,6 +255,10 @@ type Load struct {
 	Cluster string  `json:"cluster"`
 	Percent []int32 `json:"percent"` // by priority
 	Panic   []bool  `json:"panic"`
+	// Read is when a live proxy read a cluster that is new at At, where the two differ:
+	// of many that come at once it reads one after another, and the interval ticks of
+	// all count from when it began.
+	Read Sec `json:"read,omitempty"`
 }
 
 // Row is one line of the endpoint table, with the columns of `istioctl proxy-config endpoints`.

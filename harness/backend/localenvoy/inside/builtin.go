@@ -305,7 +305,9 @@ func (b *builtin) writeClusters(x *proxy, config int) error {
 
 // together gives clusters that came at once the time at which they were handed
 // over. Envoy reads a hundred of them in about as many milliseconds, and the timers
-// of all count from when its event loop began with that.
+// of all count from when its event loop began with that. A merge window counts from
+// the clock itself, which it looks at when it comes to the cluster
+// (cluster_manager_impl.cc, scheduleUpdate).
 func (b *builtin) together(built []observe.Built) []observe.Built {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -313,7 +315,7 @@ func (b *builtin) together(built []observe.Built) []observe.Built {
 	for i := range out {
 		for _, at := range slices.Backward(b.handed) {
 			if at.Before(out[i].At) {
-				out[i].At = at.UTC().Round(0)
+				out[i].At, out[i].Read = at.UTC().Round(0), out[i].At
 				break
 			}
 		}
