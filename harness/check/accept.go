@@ -150,10 +150,19 @@ func (a *acceptor) inSomeOrder(states []*state, ms []moment, budget *int) ([]*st
 
 // step feeds one moment to every state, as of every instant that the clocks
 // allow, and keeps the states that permit it. The last one that permits it, and
-// decided something before it that was not observed, is returned too.
+// decided something before it that was not observed, is returned too. Where none
+// permits it, a merged update can have come early by a step of the timers' clock.
 func (a *acceptor) step(states []*state, m moment) (out []*state, late *state) {
+	if out, late = a.stepWithin(states, m, 0); len(out) == 0 && late == nil && a.timing.Step > 0 {
+		return a.stepWithin(states, m, a.timing.Step)
+	}
+	return out, late
+}
+
+// stepWithin is step where merged updates can come so much early.
+func (a *acceptor) stepWithin(states []*state, m moment, early trace.Sec) (out []*state, late *state) {
 	for _, st := range states {
-		for _, x := range a.instants(st, m.at) {
+		for _, x := range a.instants(st, m.at, early) {
 			for _, y := range a.feed(x, m) {
 				if a.overdue(y, m.at) {
 					late = y
@@ -177,7 +186,11 @@ func (a *acceptor) feed(st *state, m moment) []*state {
 	case m.pick != nil:
 		return a.pick(st, m.pick)
 	case m.report != nil:
-		a.report(st, m.report)
+		out := a.report(st, m.report)
+		for _, x := range out {
+			a.ask(x)
+		}
+		return out
 	case m.change != nil:
 		return a.changed(st, m.change)
 	case m.assign != nil:

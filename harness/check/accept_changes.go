@@ -8,13 +8,14 @@ import (
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
-// report counts the attempt's result.
-func (a *acceptor) report(st *state, at *trace.Attempt) {
-	h := st.hostOf(at.Host)
+// report counts the attempt's result. Of two results that are counted before the main
+// thread hears of either, it can hear of either first.
+func (a *acceptor) report(st *state, at *trace.Attempt) []*state {
+	h := st.hostOf(at)
 	if h < 0 || at.Result == trace.Overflow {
-		return
+		return []*state{st}
 	}
-	st.c.End(h)
+	st.end(at, h)
 	res := outlier.RequestSuccess
 	switch at.Result {
 	case trace.Answered:
@@ -26,7 +27,7 @@ func (a *acceptor) report(st *state, at *trace.Attempt) {
 	case trace.Timeout, trace.PerTryTimeout:
 		res = outlier.Timeout
 	default:
-		return // cancelled: nothing was reported
+		return []*state{st} // cancelled: nothing was reported
 	}
 	now := int64(a.heard(at)) - hops.ToMain
 	// A state in which something that is due has not happened yet hears of it before that.
@@ -34,11 +35,15 @@ func (a *acceptor) report(st *state, at *trace.Attempt) {
 		now = due - 1 - hops.ToMain
 	}
 	st.c.Report(now, h, res, int(at.Status), &st.ch, st.tell)
+	if x := st.clone(); x.c.InOrder() {
+		return []*state{st, x}
+	}
+	return []*state{st}
 }
 
 // connected counts that the attempt had a connection.
 func (a *acceptor) connected(st *state, at *trace.Attempt) {
-	if h := st.hostOf(at.Host); h >= 0 {
+	if h := st.hostOf(at); h >= 0 {
 		st.c.Report(int64(connectedAt(at)), h, outlier.ConnectSuccess, 0, &st.ch, st.tell)
 	}
 }

@@ -170,7 +170,9 @@ func (a *acceptor) constructions(client int32, get func(int32, string) *line) {
 			at, read := due, due
 			for _, ld := range a.t.Loads {
 				if ld.Client == client && ld.Cluster == c.Name && ld.At >= from && ld.At <= to {
-					at, read = ld.At, max(ld.At, ld.Read)
+					if at, read = ld.At, ld.Read; read == 0 {
+						read = at
+					}
 					if from <= 0 {
 						break // there was none before
 					}

@@ -31,20 +31,66 @@ func (a *acceptor) rowOf(l *line, h *engine.Host) int32 {
 	return -1
 }
 
-// hostOf is the host of a line of the trace: the one that is there, else the one
-// that was there last; -1 if there was none.
-func (st *state) hostOf(row int32) int32 {
-	last := int32(-1)
-	for h, r := range st.traceOf {
-		if r != row {
-			continue
-		}
-		last = int32(h)
-		if !st.c.Gone(last) {
-			return last
+// hostsOf are the hosts of a line of the trace: the one that is there, then those that
+// were there before it, the last first. Workers that have not heard of a look-up pick
+// one that has gone.
+func (st *state) hostsOf(row int32) []int32 {
+	var out []int32
+	for h, r := range slices.Backward(st.traceOf) {
+		switch host := int32(h); {
+		case r != row:
+		case st.c.Gone(host):
+			out = append(out, host)
+		default:
+			out = slices.Insert(out, 0, host)
 		}
 	}
-	return last
+	return out
+}
+
+// going is an attempt that has begun, and on which host.
+type going struct {
+	client, request, n int32
+	host               int32 // NoHost: it ended in the instant in which it is going to begin
+}
+
+// find is where the attempt is among those that are going, -1 if it is not.
+func (st *state) find(at *trace.Attempt) int {
+	return slices.IndexFunc(st.going, func(g going) bool {
+		return g.client == at.Client && g.request == at.Request && g.n == int32(at.N)
+	})
+}
+
+// begin notes the host of an attempt.
+func (st *state) begin(at *trace.Attempt, host int32) {
+	st.c.Begin(host)
+	if i := st.find(at); i >= 0 {
+		st.going = slices.Delete(st.going, i, i+1)
+		return
+	}
+	st.going = append(st.going, going{at.Client, at.Request, int32(at.N), host})
+}
+
+// end is the other half of begin. What ends as it begins ends first, in the order of moments.
+func (st *state) end(at *trace.Attempt, host int32) {
+	st.c.End(host)
+	if i := st.find(at); i >= 0 {
+		st.going = slices.Delete(st.going, i, i+1)
+		return
+	}
+	st.going = append(st.going, going{at.Client, at.Request, int32(at.N), engine.NoHost})
+}
+
+// hostOf is the host of an attempt: the one that it began on; else the one that is
+// there, or was there last; -1 if there was none.
+func (st *state) hostOf(at *trace.Attempt) int32 {
+	if i := st.find(at); i >= 0 && st.going[i].host != engine.NoHost {
+		return st.going[i].host
+	}
+	if hosts := st.hostsOf(at.Host); len(hosts) > 0 {
+		return hosts[0]
+	}
+	return -1
 }
 
 // assign gives the cluster another assignment, or other endpoints in the one that

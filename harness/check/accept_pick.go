@@ -52,18 +52,18 @@ const maxRejected = 64
 // A real proxy does not say which host it was that a circuit breaker kept from a
 // request: it can have been any.
 func (a *acceptor) pick(st *state, at *trace.Attempt) []*state {
-	if at.Host < 0 {
-		var out []*state
-		for _, h := range st.c.Members() {
-			out = append(out, a.picked(st, at, h)...)
-		}
-		return distinct(out)
+	hosts := st.c.Members()
+	if at.Host >= 0 {
+		hosts = st.hostsOf(at.Host)
 	}
-	h := st.hostOf(at.Host)
-	if h < 0 {
-		return nil
+	if len(hosts) == 1 {
+		return a.picked(st, at, hosts[0])
 	}
-	return a.picked(st, at, h)
+	var out []*state
+	for _, h := range hosts {
+		out = append(out, a.picked(st, at, h)...)
+	}
+	return distinct(out)
 }
 
 // picked is what can have become of the state by picking the host.
@@ -81,7 +81,7 @@ func (a *acceptor) picked(st *state, at *trace.Attempt, h int32) []*state {
 		x.ch = ch.Guided(nil)
 		if got == h {
 			if at.Result != trace.Overflow {
-				x.c.Begin(h)
+				x.begin(at, h)
 			}
 			out = append(out, x)
 		}
@@ -191,7 +191,7 @@ func (a *acceptor) tried(st *state, at *trace.Attempt) []int32 {
 	for i := range a.t.Attempts {
 		o := &a.t.Attempts[i]
 		if o.Client == at.Client && o.Request == at.Request && o.N < at.N {
-			if h := st.hostOf(o.Host); h >= 0 {
+			if h := st.hostOf(o); h >= 0 {
 				out = append(out, h)
 			}
 		}

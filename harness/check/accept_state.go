@@ -15,6 +15,7 @@ type state struct {
 	untold  []engine.Change // decided, and not observed yet
 	kept    []keptBy        // of requests under a retry priority
 	asking  []asking        // of requests for which nobody is found
+	going   []going         // the attempts that have begun and not ended
 	traceOf []int32
 	rowOf   func(*engine.Host) int32
 	beats   *beats // nil: ticks are when they should be
@@ -28,7 +29,7 @@ type keptBy struct {
 }
 
 func (st *state) clone() *state {
-	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), asking: slices.Clone(st.asking), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf, beats: st.beats, coarse: st.coarse}
+	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), asking: slices.Clone(st.asking), going: slices.Clone(st.going), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf, beats: st.beats, coarse: st.coarse}
 }
 
 func (k keptBy) same(o keptBy) bool {
@@ -103,9 +104,16 @@ func (d *answered) Answer(q engine.Question) (uint64, bool) {
 }
 
 // instants are the state as it may have been: whatever is due within the slack
-// around the instant may have happened already or not yet.
-func (a *acceptor) instants(st *state, at trace.Sec) []*state {
+// around the instant may have happened already or not yet; a merged update, if it is
+// due so much later.
+func (a *acceptor) instants(st *state, at, early trace.Sec) []*state {
 	slack := a.slack(at)
+	if early > 0 {
+		st = st.clone()
+		if !st.c.MoveMerges(int64(at+slack)+1, int64(at+slack+early), int64(at)) {
+			return nil
+		}
+	}
 	now := a.advance(st, at-slack)
 	out := slices.Clone(now)
 	for range 8 {
@@ -222,7 +230,7 @@ func distinct(states []*state) []*state {
 	var out []*state
 	for _, st := range states {
 		same := slices.ContainsFunc(out, func(o *state) bool {
-			return slices.EqualFunc(o.untold, st.untold, o.sameTold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && slices.Equal(o.asking, st.asking) && o.c.Same(st.c)
+			return slices.EqualFunc(o.untold, st.untold, o.sameTold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && slices.Equal(o.asking, st.asking) && slices.Equal(o.going, st.going) && o.c.Same(st.c)
 		})
 		if !same {
 			out = append(out, st)

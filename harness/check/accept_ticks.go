@@ -122,6 +122,35 @@ func (a *acceptor) advance(st *state, to trace.Sec) []*state {
 		return a.drawn(st, to)
 	}
 	n := st.beats.number(trace.Sec(tick))
+	var out []*state
+	for _, x := range a.merged(st, n, to) {
+		out = append(out, a.toTick(x, n, to)...)
+	}
+	return out
+}
+
+// merged are the state, and what it is if a merged update that is due about as a tick is
+// delivered on the other side of it. Both timers were armed by a tick before, in one
+// turn of the event loop, whose clock goes in steps: two that end in one fire in any
+// order. Where the tick did nothing it makes no difference.
+func (a *acceptor) merged(st *state, n int64, to trace.Sec) []*state {
+	out := []*state{st}
+	s, near := st.beats.seen[n], int64(a.timing.Step)
+	if s == nil || near == 0 {
+		return out
+	}
+	at := int64(s.at)
+	if x := st.clone(); x.c.MoveMerges(at-near, min(at, int64(to)), at+1) {
+		out = append(out, x)
+	}
+	if x := st.clone(); s.at <= to && x.c.MoveMerges(at+2, at+near, at) {
+		out = append(out, x)
+	}
+	return out
+}
+
+// toTick advances a state to an instant by way of its next tick.
+func (a *acceptor) toTick(st *state, n int64, to trace.Sec) []*state {
 	instants := st.beats.instants(n, a.timing)
 	if slices.Min(instants) > to {
 		st = st.clone()

@@ -22,6 +22,9 @@ type Timing struct {
 	// tick can be than the one before it. All 0: not at all. The returns that were
 	// observed say when a tick was.
 	Early, Late, Drift trace.Sec
+	// Step is how far the clock that timers are armed by goes at once: a timer counts from
+	// the step before it was armed, and timers that end in one step fire in any order.
+	Step trace.Sec
 	// Built is how long after 0 s a proxy can take its first configuration, and
 	// Ahead how long before.
 	Built, Ahead trace.Sec
@@ -39,11 +42,13 @@ var Inproc = Timing{Slack: Slack}
 
 // Envoy is the timing of the logs of a real proxy: the event log has milliseconds,
 // timers count from when the event loop last looked at the clock, each tick arms
-// the timer anew, and counters are read four times a second or more often.
+// the timer anew, libevent's clock is CLOCK_MONOTONIC_COARSE, which with the kernel's
+// usual 250 Hz has steps of 4 ms, and counters are read four times a second or more often.
 var Envoy = Timing{
 	Slack: trace.Sec(5 * time.Millisecond), Cut: trace.Sec(time.Millisecond),
 	Built: trace.Sec(time.Second), Ahead: trace.Sec(time.Minute),
 	Early: trace.Sec(20 * time.Millisecond), Late: trace.Sec(20 * time.Millisecond), Drift: trace.Sec(4 * time.Millisecond),
+	Step:     trace.Sec(4 * time.Millisecond),
 	Hop:      trace.Sec(20 * time.Millisecond),
 	Overflow: trace.Sec(450 * time.Millisecond),
 }

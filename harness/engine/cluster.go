@@ -258,6 +258,20 @@ func (c *Cluster) Retick(at, doubt int64) {
 	c.due = c.next()
 }
 
+// MoveMerges lets the merged updates that are due from one instant to another be
+// delivered at an instant instead: a live proxy's timers that end together fire in any
+// order. It reports whether there are such updates.
+func (c *Cluster) MoveMerges(from, to, at int64) bool {
+	moved := false
+	for p := range c.merge {
+		if m := &c.merge[p]; m.timer != 0 && m.timer >= from && m.timer <= to && m.timer != at {
+			m.timer, moved = at, true
+		}
+	}
+	c.due = c.next()
+	return moved
+}
+
 // Follow does what a live proxy did to a host, as its event log says, and lets the
 // workers know of it. A cluster that only follows has no ticks of its own: they
 // are moved out of the way with Retick.
@@ -359,6 +373,20 @@ func (c *Cluster) Report(now int64, h int32, r outlier.Result, code int, ch *Cho
 		}
 	}
 	c.due = c.next()
+}
+
+// InOrder lets the main thread hear of detections in the order of the results that set
+// them off, where they were reported with times of their own. It reports whether one
+// would have been heard before another.
+func (c *Cluster) InOrder() bool {
+	moved := false
+	for i := 1; i < len(c.posts); i++ {
+		if last := c.posts[i-1].at; c.posts[i].at < last {
+			c.posts[i].at, moved = last+1, true
+		}
+	}
+	c.due = c.next()
+	return moved
 }
 
 func (c *Cluster) decide(p post, at int64, ch *Chooser, tell func(Change)) {

@@ -16,8 +16,7 @@ const hop = trace.Sec(20 * time.Millisecond)
 // the attempt with that result, though the log cut its time.
 func (m *merger) changes(client int32, c *Client, as []trace.Attempt) []trace.Change {
 	var out []trace.Change
-	used := map[refusal]bool{}
-	last := trace.Sec(-1 << 62)
+	caused := map[int]bool{} // by a result
 	for i := range c.Outlier {
 		e := &c.Outlier[i]
 		at := m.at(e.At)
@@ -29,50 +28,126 @@ func (m *merger) changes(client int32, c *Client, as []trace.Attempt) []trace.Ch
 			m.note(at, "%s of %s in %s, which no configuration has", e.Kind, e.Host, e.Cluster)
 			continue
 		}
-		if e.Cause != "" && !e.AtTick {
-			a := causeOf(&ch, as, used)
+		caused[len(out)] = e.Cause != "" && !e.AtTick
+		out = append(out, ch)
+	}
+	causes := causesOf(out, caused, as)
+	last := trace.Sec(-1 << 62)
+	for i := range out {
+		ch := &out[i]
+		if caused[i] {
+			a := causes[i]
 			if a == nil {
-				a = m.inferredCause(&ch, as)
+				a = m.inferredCause(ch, as)
 			}
 			if a != nil {
-				used[refusal{a, ch.Cause}] = true
 				if a.Result != trace.Answered {
 					a.Done = max(a.At, min(a.Done, ch.At+cutBy-1))
 				}
 				ch.At = max(ch.At, a.Done+1)
 			} else {
-				m.note(at, "%s of %s by %s without an attempt that caused it", e.Kind, e.Host, e.Cause)
+				h := &m.hosts.Rows[ch.Host]
+				m.note(ch.At, "%s of %s in %s by %s without an attempt that caused it", ch.Event, h.Address, h.Cluster, ch.Cause)
 			}
 		}
 		// The log is in order, though its times are not exact.
 		ch.At = max(ch.At, last)
 		last = ch.At
-		out = append(out, ch)
 	}
 	return out
 }
 
-// causeOf is the attempt whose result set a change off: of the host's failures the
-// nearest in time, a known one before one whose end is not known as well.
-func causeOf(c *trace.Change, as []trace.Attempt, used map[refusal]bool) *trace.Attempt {
-	var best *trace.Attempt
-	off := hop + 1
-	for i := range as {
-		a := &as[i]
-		if a.Inferred || a.Host != c.Host || !a.Charged && c.Event != trace.Degraded || used[refusal{a, c.Cause}] {
-			continue
-		}
-		// The line of an attempt that got no answer is written after the fact.
-		earliest := a.Done
-		if a.Result != trace.Answered {
-			earliest = max(a.At, a.Done-hop)
-		}
-		d := max(0, earliest-(c.At+cutBy-1), c.At-a.Done)
-		if d < off || d == off && best != nil && a.Done < c.At+cutBy && (best.Done >= c.At+cutBy || a.Done > best.Done) {
-			best, off = a, d
+// causesOf are the attempts whose results set changes off, by change. An attempt sets
+// off each detector once at most. The main thread hears of a host's results in their
+// order, so that those that it heard late have the lines after their own: of all ways to
+// give the lines of a detector attempts in order, it is the one that leaves the fewest
+// without, and of these the nearest in time.
+func causesOf(changes []trace.Change, caused map[int]bool, as []trace.Attempt) map[int]*trace.Attempt {
+	out := map[int]*trace.Attempt{}
+	type detector struct {
+		host  int32
+		cause string
+	}
+	lines := map[detector][]int{}
+	for i := range changes {
+		if c := &changes[i]; caused[i] {
+			d := detector{c.Host, c.Cause}
+			lines[d] = append(lines[d], i)
 		}
 	}
-	return best
+	for d, ls := range lines {
+		var may []*trace.Attempt
+		for i := range as {
+			if a := &as[i]; !a.Inferred && a.Host == d.host && (a.Charged || changes[ls[0]].Event == trace.Degraded) {
+				may = append(may, a)
+			}
+		}
+		slices.SortStableFunc(may, func(a, b *trace.Attempt) int { return cmp.Compare(a.Done, b.Done) })
+		inOrder(len(ls), len(may), func(i, k int) (trace.Sec, bool) { return apart(&changes[ls[i]], may[k]) }, func(i, k int) { out[ls[i]] = may[k] })
+	}
+	return out
+}
+
+// apart is how far a line is from the result that it would follow from. One whose end
+// is known to be before that is nearer than one of which only that is possible.
+func apart(c *trace.Change, a *trace.Attempt) (d trace.Sec, ok bool) {
+	// The line of an attempt that got no answer is written after the fact.
+	earliest := a.Done
+	if a.Result != trace.Answered {
+		earliest = max(a.At, a.Done-hop)
+	}
+	d = max(0, earliest-(c.At+cutBy-1), c.At-a.Done)
+	if d > hop {
+		return 0, false
+	}
+	if a.Done >= c.At+cutBy {
+		d++
+	}
+	return d, true
+}
+
+// inOrder pairs n with k, both in order: as many as can be, then those that are the
+// least apart, then the last ones.
+func inOrder(n, k int, apart func(i, k int) (trace.Sec, bool), pair func(i, k int)) {
+	type sum struct {
+		left  int // without a partner
+		apart trace.Sec
+	}
+	less := func(a, b sum) bool { return a.left < b.left || a.left == b.left && a.apart < b.apart }
+	best := make([][]sum, n+1) // of the first ones
+	best[0] = make([]sum, k+1)
+	together := func(i, j int) (sum, bool) {
+		d, ok := apart(i-1, j-1)
+		s := best[i-1][j-1]
+		return sum{s.left, s.apart + d}, ok
+	}
+	for i := 1; i <= n; i++ {
+		best[i] = make([]sum, k+1)
+		for j := range best[i] {
+			s := sum{best[i-1][j].left + 1, best[i-1][j].apart}
+			if j > 0 {
+				if less(best[i][j-1], s) {
+					s = best[i][j-1]
+				}
+				if t, ok := together(i, j); ok && less(t, s) {
+					s = t
+				}
+			}
+			best[i][j] = s
+		}
+	}
+	for i, j := n, k; i > 0 && j > 0; {
+		t, ok := together(i, j)
+		switch {
+		case ok && t == best[i][j]:
+			i, j = i-1, j-1
+			pair(i, j)
+		case best[i][j-1] == best[i][j]:
+			j--
+		default:
+			i--
+		}
+	}
 }
 
 // inferredCause is the attempt that no log has and that the change tells of: one
