@@ -3,7 +3,9 @@
 //
 //	go run ./hack/differential -n 2000 -seed 1                  drills 0 to 1999 of seed 1, on the newest Envoy
 //	go run ./hack/differential -seed 1 -envoy 1.36 -time 3m     as many as fit into three minutes
+//	go run ./hack/differential -seed 0 -envoy all -time 3m      the same on every Envoy that is there, with a new seed
 //	go run ./hack/differential -replay out/differential/1-17    one that diverged, ten times at once
+//	go run ./hack/differential -replay 1-17                     drill 17 of seed 1, likewise
 //	go run ./hack/differential -judge out/differential/1-17     its trace, judged again
 //	go run ./hack/differential -judge out/differential          all that were kept there
 //
@@ -40,11 +42,11 @@ func main() {
 	flag.IntVar(&o.from, "from", 0, "the first drill's number")
 	flag.DurationVar(&o.time, "time", 0, "no batch begins later; 0: until n were played")
 	flag.IntVar(&o.batch, "batch", 100, fmt.Sprintf("how many are played at once, at most %d", differential.Most))
-	flag.StringVar(&o.envoy, "envoy", "1.40", "the Envoy that plays")
+	flag.StringVar(&o.envoy, "envoy", "1.40", "the Envoy that plays; all: each that is there, with an equal part of the time")
 	flag.StringVar(&o.out, "out", filepath.Join("out", "differential"), "the folder for what diverged")
 	flag.StringVar(&o.summary, "summary", "", "a Markdown file to which a row is added")
 	flag.IntVar(&o.shrink, "shrink", 3, "how many divergences are made smaller")
-	flag.StringVar(&o.replay, "replay", "", "a folder of one that diverged, or its schedule.json")
+	flag.StringVar(&o.replay, "replay", "", "a folder of one that was kept, or SEED-NUMBER of one that is drawn")
 	flag.StringVar(&o.judge, "judge", "", "a folder of one that was kept, or of many, whose traces are judged again")
 	flag.IntVar(&o.times, "times", 10, "how many copies are played at once with -replay")
 	flag.BoolVar(&o.keep, "keep", false, "every trace is kept, not only those that diverged")
@@ -87,14 +89,53 @@ func run(ctx context.Context, o *options) (diverged bool, err error) {
 		o.seed = newSeed()
 		fmt.Printf("seed %d\n", o.seed)
 	}
-	p, err := newPlayer(o.envoy)
+	versions, err := o.versions()
 	if err != nil {
 		return false, err
 	}
-	if o.replay != "" {
-		return p.replay(ctx, o)
+	share := *o
+	share.time /= time.Duration(len(versions))
+	var again []string
+	for _, v := range versions {
+		p, err := newPlayer(v)
+		if err != nil {
+			return false, err
+		}
+		if o.replay != "" {
+			d, err := p.replay(ctx, o)
+			if diverged = diverged || d; err != nil {
+				return diverged, err
+			}
+			continue
+		}
+		found, err := p.campaign(ctx, &share)
+		if err != nil {
+			return len(again)+len(found) > 0, err
+		}
+		again = append(again, found...)
 	}
-	return p.campaign(ctx, o)
+	for i, text := range again {
+		if i == 0 {
+			fmt.Println("what diverged is played again with")
+		}
+		fmt.Println("  " + text)
+	}
+	return diverged || len(again) > 0, nil
+}
+
+// versions are those that play.
+func (o *options) versions() ([]string, error) {
+	if o.envoy != "all" {
+		return []string{o.envoy}, nil
+	}
+	var out []string
+	for _, e := range localenvoy.Installed() {
+		out = append(out, e.Version)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("no Envoy is there; get one with faildrill fetch")
+	}
+	return out, nil
 }
 
 // newSeed is a seed that fits on a command line.

@@ -47,8 +47,9 @@ func (p *player) play(ctx context.Context, parts []*schedule.Schedule, seed uint
 	return b, nil
 }
 
-// campaign plays batches until there are enough or the time is over.
-func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err error) {
+// campaign plays batches until there are enough or the time is over. What diverged is
+// played again with the commands that it returns.
+func (p *player) campaign(ctx context.Context, o *options) (again []string, err error) {
 	begin := time.Now()
 	sum := summary{seed: o.seed, from: o.from, envoy: p.envoy.Version}
 	for (o.n == 0 || sum.drills < o.n) && (o.time == 0 || time.Since(begin) < o.time) {
@@ -63,7 +64,7 @@ func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err e
 		began := time.Now()
 		b, err := p.play(ctx, parts, o.seed+uint64(sum.drills))
 		if err != nil {
-			return false, err
+			return again, err
 		}
 		first := o.from + sum.drills
 		var found []int
@@ -73,11 +74,12 @@ func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err e
 			diverged := b.verdicts[i].Divergence != nil
 			if diverged {
 				found = append(found, i)
-				fmt.Printf("%s %s  again: make differential SEED=%d FROM=%d N=1 ENVOY=%s\n", folder, words(&b.verdicts[i]), o.seed, first+i, p.envoy.Version)
+				fmt.Printf("%s %s", folder, words(&b.verdicts[i]))
+				again = append(again, fmt.Sprintf("make differential REPLAY=%d-%d ENVOY=%s", o.seed, first+i, p.envoy.Version))
 			}
 			if diverged || o.keep {
 				if err := keep(folder, parts[i], b.traces[i], &b.verdicts[i]); err != nil {
-					return false, err
+					return again, err
 				}
 			}
 		}
@@ -86,17 +88,17 @@ func (p *player) campaign(ctx context.Context, o *options) (diverged bool, err e
 		for _, i := range found[:min(len(found), o.shrink)] {
 			o.shrink--
 			if err := p.shrink(ctx, filepath.Join(o.out, fmt.Sprintf("%d-%d", o.seed, first+i)), parts[i], o.seed); err != nil {
-				return true, err
+				return again, err
 			}
 		}
 	}
 	fmt.Println(sum.line())
 	if o.summary != "" {
 		if err := sum.write(o.summary); err != nil {
-			return false, err
+			return again, err
 		}
 	}
-	return sum.divergent > 0, nil
+	return again, nil
 }
 
 // keep leaves a drill that diverged in a folder.

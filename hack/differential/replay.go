@@ -88,13 +88,26 @@ func judgeOne(folder string) (v differential.Verdict, envoy string, err error) {
 	return differential.Judge(s, t), s.Profile.Envoy, nil
 }
 
+// drill is the one that is played again, and where what becomes of it is kept.
+func (p *player) drill(o *options) (s *schedule.Schedule, folder string, err error) {
+	seed, number, ok := strings.Cut(o.replay, "-")
+	a, err1 := strconv.ParseUint(seed, 10, 64)
+	b, err2 := strconv.ParseUint(number, 10, 64)
+	if ok && err1 == nil && err2 == nil {
+		return differential.Draw(a, b, p.profile), filepath.Join(o.out, o.replay), nil
+	}
+	if s, err = stored(o.replay); err == nil {
+		s.Profile = p.profile
+	}
+	return s, o.replay, err
+}
+
 // replay plays copies of one drill at once, and says what became of each.
 func (p *player) replay(ctx context.Context, o *options) (diverged bool, err error) {
-	s, err := stored(o.replay)
+	s, folder, err := p.drill(o)
 	if err != nil {
 		return false, err
 	}
-	s.Profile = p.profile
 	parts := make([]*schedule.Schedule, o.times)
 	for i := range parts {
 		parts[i] = s
@@ -109,7 +122,7 @@ func (p *player) replay(ctx context.Context, o *options) (diverged bool, err err
 			continue
 		}
 		diverged = diverged || b.verdicts[i].Divergence != nil
-		if err := keep(filepath.Join(o.replay, fmt.Sprintf("again-%d", i)), s, b.traces[i], &b.verdicts[i]); err != nil {
+		if err := keep(filepath.Join(folder, fmt.Sprintf("again-%d", i)), s, b.traces[i], &b.verdicts[i]); err != nil {
 			return false, err
 		}
 	}

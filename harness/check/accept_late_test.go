@@ -180,3 +180,50 @@ func TestAcceptMergedUpdatesAtATick(t *testing.T) {
 		}
 	}
 }
+
+// Two results are counted before the main thread hears of either: one detection by
+// either detector, and it hears of them in the order of the results.
+func TestAcceptDetectionsOfTwoResults(t *testing.T) {
+	o := recipe()
+	o.priorities, o.policy, o.retries, o.threshold, o.merge = []uint32{0}, xds.RoundRobin, 0, 2, 0
+	o.every, o.duration, o.interval, o.base = 100*time.Millisecond, 4*time.Second, 30*time.Second, 30*time.Second
+	o.steps = []schedule.Step{fault(2030*time.Millisecond, 0, schedule.Fault{Behaviour: schedule.Status, Status: 503})}
+	o.outlier = func(od *xds.OutlierDetection) {
+		od.ConsecutiveGatewayFailure, od.EnforcingConsecutiveGatewayFailure = 1, 0
+	}
+	for _, c := range []struct {
+		apart    time.Duration // the two results
+		accepted bool
+	}{{0, true}, {500 * time.Microsecond, true}, {50 * time.Millisecond, false}} {
+		s, tr := play(o)
+		var failed []*trace.Attempt
+		for i := range tr.Attempts {
+			if tr.Attempts[i].Status == 503 {
+				failed = append(failed, &tr.Attempts[i])
+			}
+		}
+		// The log has one line of each detector: of the first result, and of both.
+		var changes []trace.Change
+		for _, ch := range tr.Changes {
+			if ch.Event == trace.Ejected || ch.At < failed[1].Done {
+				changes = append(changes, ch)
+			}
+		}
+		if len(changes) != 2 {
+			t.Fatalf("%d lines", len(changes))
+		}
+		second := failed[1]
+		r := &tr.Requests[slices.IndexFunc(tr.Requests, func(r trace.Request) bool { return r.N == second.Request })]
+		second.Done = failed[0].Done + trace.Sec(c.apart)
+		second.At, r.At, r.Sent, r.Done = second.Done-trace.Sec(100*time.Microsecond), second.Done-trace.Sec(200*time.Microsecond), second.Done-trace.Sec(200*time.Microsecond), second.Done
+		changes[0].At, changes[1].At = max(second.Done, failed[0].Done)+1, second.Done+1
+		if c.apart > trace.Sec(time.Millisecond).D() {
+			changes[0].At = failed[0].Done + 1
+		}
+		tr.Changes = changes
+		d, why := check.AcceptWithin(s, tr, check.Envoy)
+		if why != "" || (d == nil) != c.accepted {
+			t.Errorf("results %v apart: %+v %s", c.apart, d, why)
+		}
+	}
+}
