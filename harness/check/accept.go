@@ -151,10 +151,20 @@ func (a *acceptor) inSomeOrder(states []*state, ms []moment, budget *int) ([]*st
 // step feeds one moment to every state, as of every instant that the clocks
 // allow, and keeps the states that permit it. The last one that permits it, and
 // decided something before it that was not observed, is returned too. Where none
-// permits it, a merged update can have come early by a step of the timers' clock.
+// permits it, a merged update can have come early by a step of the timers' clock, and
+// the line of a change can be ahead of its cause by what was cut off its time: they are
+// from two logs.
 func (a *acceptor) step(states []*state, m moment) (out []*state, late *state) {
-	if out, late = a.stepWithin(states, m, 0); len(out) == 0 && late == nil && a.timing.Step > 0 {
-		return a.stepWithin(states, m, a.timing.Step)
+	out, late = a.stepWithin(states, m, 0)
+	if len(out) == 0 && late == nil && a.timing.Step > 0 {
+		out, late = a.stepWithin(states, m, a.timing.Step)
+	}
+	if len(out) == 0 && late == nil && a.timing.Cut > 0 && m.change != nil && caused(m.change) && !a.counted(m.change.Event) {
+		for _, st := range states {
+			x := st.clone()
+			x.ahead = append(x.ahead, m.change)
+			out = append(out, x)
+		}
 	}
 	return out, late
 }
@@ -164,15 +174,23 @@ func (a *acceptor) stepWithin(states []*state, m moment, early trace.Sec) (out [
 	for _, st := range states {
 		for _, x := range a.instants(st, m.at, early) {
 			for _, y := range a.feed(x, m) {
-				if a.overdue(y, m.at) {
+				switch {
+				case a.tooFarAhead(y, m.at):
+				case a.overdue(y, m.at):
 					late = y
-				} else {
+				default:
 					out = append(out, y)
 				}
 			}
 		}
 	}
 	return out, late
+}
+
+// tooFarAhead reports whether the state has not decided something that was observed, and
+// should have by now.
+func (a *acceptor) tooFarAhead(st *state, now trace.Sec) bool {
+	return slices.ContainsFunc(st.ahead, func(c *trace.Change) bool { return c.At+a.timing.Cut < now })
 }
 
 // feed gives the moment to a state. Nothing comes of it when the state does not
@@ -215,11 +233,17 @@ func (a *acceptor) quiet(states []*state, at trace.Sec, l *line) *result.Diverge
 	var last *state
 	for _, st := range states {
 		for _, x := range a.advance(st, at-2*a.slack(at)) {
-			if !a.overdue(x, at) {
+			switch {
+			case a.tooFarAhead(x, at):
+			case a.overdue(x, at):
+				last = x
+			default:
 				return nil
 			}
-			last = x
 		}
+	}
+	if last == nil {
+		return a.divergence(states, moment{at: at})
 	}
 	return a.missing(last, at)
 }

@@ -34,11 +34,28 @@ func (a *acceptor) report(st *state, at *trace.Attempt) []*state {
 	if due, ok := st.c.Next(); ok && a.timing.Hop > 0 && due <= now+hops.ToMain && due > int64(at.Done-a.slack(at.Done)) {
 		now = due - 1 - hops.ToMain
 	}
+	pending := st.c.Pending()
 	st.c.Report(now, h, res, int(at.Status), &st.ch, st.tell)
+	out := []*state{st}
 	if x := st.clone(); x.c.InOrder() {
-		return []*state{st, x}
+		out = append(out, x)
 	}
-	return []*state{st}
+	if x := st.clone(); a.apart(x, at, pending) {
+		out = append(out, x)
+	}
+	return out
+}
+
+// apart lets the main thread hear of each detection of a result when the run shows what
+// it did about it: it can be held up between two of them. It reports whether it was.
+func (a *acceptor) apart(st *state, at *trace.Attempt, pending int) bool {
+	slack, held := a.slack(at.Done), false
+	for _, c := range a.changes[at.Host] {
+		if d := c.At - at.Done; caused(c) && !a.counted(c.Event) && d > slack && d <= max(slack, a.timing.Hop)+1 {
+			held = st.c.Hear(pending, c.Cause, int64(c.At)) || held
+		}
+	}
+	return held
 }
 
 // connected counts that the attempt had a connection.
@@ -113,7 +130,7 @@ func (a *acceptor) change(st *state, c *trace.Change) bool {
 	}
 	slack := a.slack(c.At)
 	for i, u := range st.untold {
-		if st.traceOf[u.Host] != c.Host || changeNames[u.Kind] != c.Event || causeOf(&u) != c.Cause {
+		if !st.is(u, c) {
 			continue
 		}
 		if d := trace.Sec(u.At) - c.At; d > slack || d < -slack {

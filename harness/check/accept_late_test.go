@@ -33,6 +33,8 @@ func TestAcceptLateTicksAddUp(t *testing.T) {
 		{"three stalls", 140 * time.Millisecond, []trace.Note{stall(2100, 50*time.Millisecond), stall(3500, 50*time.Millisecond), stall(4200, 40*time.Millisecond)}, true},
 		{"a busy main thread and two stalls", 140 * time.Millisecond, []trace.Note{trace.Busy(trace.Sec(2100*time.Millisecond), 50*time.Millisecond), stall(3500, 50*time.Millisecond), stall(4200, 40*time.Millisecond)}, true},
 		{"the same while three times", 140 * time.Millisecond, []trace.Note{stall(4200, 50*time.Millisecond), stall(4201, 50*time.Millisecond), trace.Busy(trace.Sec(4200*time.Millisecond), 50*time.Millisecond)}, false},
+		{"it waited for a processor", 140 * time.Millisecond, []trace.Note{trace.Waited(trace.Sec(2500*time.Millisecond), 80*time.Millisecond, 250*time.Millisecond), trace.Waited(trace.Sec(2750*time.Millisecond), 70*time.Millisecond, 250*time.Millisecond)}, true},
+		{"stalls in which it waited", 140 * time.Millisecond, []trace.Note{stall(2450, 60*time.Millisecond), stall(3450, 50*time.Millisecond), trace.Waited(trace.Sec(2500*time.Millisecond), 60*time.Millisecond, 250*time.Millisecond)}, false},
 		{"two of three come later", 140 * time.Millisecond, []trace.Note{stall(2100, 50*time.Millisecond), stall(7500, 50*time.Millisecond), stall(8200, 40*time.Millisecond)}, false},
 	} {
 		s, tr := play(o)
@@ -224,6 +226,32 @@ func TestAcceptDetectionsOfTwoResults(t *testing.T) {
 		d, why := check.AcceptWithin(s, tr, check.Envoy)
 		if why != "" || (d == nil) != c.accepted {
 			t.Errorf("results %v apart: %+v %s", c.apart, d, why)
+		}
+	}
+}
+
+// The main thread can be held up between the two detections of a result, no longer than
+// it can take to hear of the result.
+func TestAcceptDetectionsHeldApart(t *testing.T) {
+	o := recipe()
+	o.priorities, o.policy, o.retries, o.threshold = []uint32{0, 1}, xds.RoundRobin, 0, 2
+	o.every, o.duration, o.interval, o.base = 100*time.Millisecond, 4*time.Second, 30*time.Second, 30*time.Second
+	o.steps = []schedule.Step{fault(2030*time.Millisecond, 0, schedule.Fault{Behaviour: schedule.Status, Status: 503})}
+	o.outlier = func(od *xds.OutlierDetection) {
+		od.ConsecutiveGatewayFailure, od.EnforcingConsecutiveGatewayFailure = 2, 0
+	}
+	for _, c := range []struct {
+		apart    time.Duration
+		accepted bool
+	}{{0, true}, {15 * time.Millisecond, true}, {40 * time.Millisecond, false}} {
+		s, tr := play(o)
+		if len(tr.Changes) != 2 || tr.Changes[1].Event != trace.Ejected {
+			t.Fatalf("%+v", tr.Changes)
+		}
+		tr.Changes[1].At += trace.Sec(c.apart)
+		d, why := check.AcceptWithin(s, tr, check.Envoy)
+		if why != "" || (d == nil) != c.accepted {
+			t.Errorf("%v apart: %+v %s", c.apart, d, why)
 		}
 	}
 }

@@ -13,6 +13,7 @@ type state struct {
 	c       *engine.Cluster
 	ch      engine.Chooser
 	untold  []engine.Change // decided, and not observed yet
+	ahead   []*trace.Change // observed, and not decided yet
 	kept    []keptBy        // of requests under a retry priority
 	asking  []asking        // of requests for which nobody is found
 	going   []going         // the attempts that have begun and not ended
@@ -29,7 +30,7 @@ type keptBy struct {
 }
 
 func (st *state) clone() *state {
-	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), kept: slices.Clone(st.kept), asking: slices.Clone(st.asking), going: slices.Clone(st.going), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf, beats: st.beats, coarse: st.coarse}
+	return &state{c: st.c.Clone(), ch: st.ch, untold: slices.Clone(st.untold), ahead: slices.Clone(st.ahead), kept: slices.Clone(st.kept), asking: slices.Clone(st.asking), going: slices.Clone(st.going), traceOf: slices.Clip(st.traceOf), rowOf: st.rowOf, beats: st.beats, coarse: st.coarse}
 }
 
 func (k keptBy) same(o keptBy) bool {
@@ -55,12 +56,21 @@ func (st *state) tell(c engine.Change) {
 	if c.Kind == engine.HostAdded {
 		st.traceOf = append(st.traceOf, st.rowOf(&st.c.Hosts()[c.Host]))
 	}
+	if i := slices.IndexFunc(st.ahead, func(o *trace.Change) bool { return st.is(c, o) && trace.Sec(c.At) >= o.At }); i >= 0 {
+		st.ahead = slices.Delete(st.ahead, i, i+1)
+		return
+	}
 	if c.Kind == engine.EjectionOverflow && st.coarse > 0 {
 		c.At -= c.At % st.coarse
 	}
 	if c.Kind != engine.LoadChanged {
 		st.untold = append(st.untold, c)
 	}
+}
+
+// is reports whether a change is the one that was observed, but for when it was.
+func (st *state) is(u engine.Change, c *trace.Change) bool {
+	return st.traceOf[u.Host] == c.Host && changeNames[u.Kind] == c.Event && causeOf(&u) == c.Cause
 }
 
 // construct is what can have become of a cluster that was made: which of its names was
@@ -230,7 +240,7 @@ func distinct(states []*state) []*state {
 	var out []*state
 	for _, st := range states {
 		same := slices.ContainsFunc(out, func(o *state) bool {
-			return slices.EqualFunc(o.untold, st.untold, o.sameTold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && slices.Equal(o.asking, st.asking) && slices.Equal(o.going, st.going) && o.c.Same(st.c)
+			return slices.EqualFunc(o.untold, st.untold, o.sameTold) && slices.EqualFunc(o.kept, st.kept, keptBy.same) && slices.Equal(o.asking, st.asking) && slices.Equal(o.going, st.going) && slices.Equal(o.ahead, st.ahead) && o.c.Same(st.c)
 		})
 		if !same {
 			out = append(out, st)

@@ -37,6 +37,9 @@ func (a *acceptor) hostName(h int32) string {
 
 // divergence says what the states permitted instead.
 func (a *acceptor) divergence(states []*state, m moment) *result.Divergence {
+	if ahead := states[0].ahead; len(ahead) > 0 && a.tooFarAhead(states[0], m.at) {
+		m = moment{at: ahead[0].At, change: ahead[0]}
+	}
 	d := &result.Divergence{At: m.at.Seconds()}
 	st := a.advance(states[0], m.at)[0]
 	switch {

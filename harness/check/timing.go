@@ -85,17 +85,33 @@ func (a *acceptor) slack(at trace.Sec) trace.Sec {
 // stood is for how long at most a tick can be late by an instant because the machine or
 // the proxy's main thread stood still: each tick arms the timer of the next, so that
 // what held one up moves all that follow it (outlier_detection_impl.cc,
-// onIntervalTimer). A while that both note counts once. No less than the longest stall
-// of the run, which another process can have had at another time.
+// onIntervalTimer). A while that several notes tell of counts once. No less than the
+// longest stall of the run, which another process can have had at another time.
 func (a *acceptor) stood(from, to trace.Sec) trace.Sec {
-	all := slices.Concat(a.stalls, a.busy)
-	slices.SortFunc(all, func(x, y trace.Standstill) int { return cmp.Compare(x.End-trace.Sec(x.For), y.End-trace.Sec(y.For)) })
-	sum := trace.Sec(0)
-	for _, s := range all {
-		begin := max(from, s.End-trace.Sec(s.For))
-		if end := min(s.End, to); end > begin {
-			sum, from = sum+end-begin, end
+	var whole, parts []trace.Standstill // a part of a while: nobody knows which
+	for _, s := range slices.Concat(a.stalls, a.busy) {
+		if trace.Sec(s.For) < s.End-s.Begin {
+			parts = append(parts, s)
+		} else {
+			whole = append(whole, s)
+		}
+	}
+	slices.SortFunc(whole, func(x, y trace.Standstill) int { return cmp.Compare(x.Begin, y.Begin) })
+	sum := covered(whole, from, to)
+	for _, s := range parts {
+		if begin, end := max(from, s.Begin), min(s.End, to); begin < end {
+			sum += max(0, min(trace.Sec(s.For), end-begin)-covered(whole, begin, end))
 		}
 	}
 	return max(sum, trace.Sec(a.t.LongestStall()))
+}
+
+// covered is how much of a while is in any of those that are given, in order.
+func covered(whiles []trace.Standstill, from, to trace.Sec) (sum trace.Sec) {
+	for _, s := range whiles {
+		if begin, end := max(from, s.Begin), min(s.End, to); begin < end {
+			sum, from = sum+end-begin, end
+		}
+	}
+	return sum
 }

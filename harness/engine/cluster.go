@@ -375,6 +375,23 @@ func (c *Cluster) Report(now int64, h int32, r outlier.Result, code int, ch *Cho
 	c.due = c.next()
 }
 
+// Pending is how many detections the main thread has not heard of.
+func (c *Cluster) Pending() int { return len(c.posts) }
+
+// Hear lets the main thread hear of a detection at an instant, which is later than it
+// would: of the first by that detector that is pending after some others. It reports
+// whether there is one.
+func (c *Cluster) Hear(after int, detector string, at int64) bool {
+	for i := after; i < len(c.posts); i++ {
+		if p := &c.posts[i]; p.typ.String() == detector && p.at < at {
+			p.at = at
+			c.due = c.next()
+			return true
+		}
+	}
+	return false
+}
+
 // InOrder lets the main thread hear of detections in the order of the results that set
 // them off, where they were reported with times of their own. It reports whether one
 // would have been heard before another.

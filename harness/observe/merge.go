@@ -114,7 +114,7 @@ func (m *merger) client(client int32, c *Client) {
 // busy notes when the proxy's main thread had something else to do, or no processor, for longer than it
 // may take to decide what follows from a result. Clients that share a proxy tell the same.
 func (m *merger) busy(c *Client) {
-	for _, b := range c.Busy {
+	for _, b := range inOneGo(c.Busy) {
 		if end := m.at(b.End); trace.Sec(b.For) <= hop || end < 0 || end-trace.Sec(b.For) > m.in.Schedule.Duration {
 			continue
 		}
@@ -130,6 +130,28 @@ func (m *merger) busy(c *Client) {
 			m.out.Notes = append(m.out.Notes, n)
 		}
 	}
+}
+
+// catchUp is how long the main thread has to have nothing else to do to decide what it
+// has not yet: two requests that follow each other at once keep it busy as one.
+const catchUp = time.Millisecond
+
+// inOneGo joins whiles that overlap or follow each other at once.
+func inOneGo(bs []Busy) []Busy {
+	begin := func(b Busy) time.Time { return b.End.Add(-b.For) }
+	bs = slices.Clone(bs)
+	slices.SortFunc(bs, func(x, y Busy) int { return begin(x).Compare(begin(y)) })
+	var out []Busy
+	for _, b := range bs {
+		if n := len(out) - 1; n >= 0 && begin(b).Sub(out[n].End) <= catchUp {
+			if b.End.After(out[n].End) {
+				out[n] = Busy{End: b.End, For: b.End.Sub(begin(out[n]))}
+			}
+			continue
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 func (m *merger) note(at trace.Sec, format string, args ...any) {

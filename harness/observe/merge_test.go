@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -204,9 +205,17 @@ func TestMergeNotesABusyProxy(t *testing.T) {
 		{End: at(2), For: 30 * time.Millisecond}, {End: in.Origin.Add(in.Schedule.Duration.D() + time.Second), For: 40 * time.Millisecond},
 	}
 	in.Clients[0].Waits = []observe.Wait{{End: at(1), For: 19 * time.Millisecond, Of: time.Second}, {End: at(3), For: 30 * time.Millisecond, Of: 200 * time.Millisecond}}
+	// Two that follow each other at once are one; two with a while between them are not.
+	in.Clients[0].Busy = append(in.Clients[0].Busy,
+		observe.Busy{End: at(3.0155), For: 15 * time.Millisecond}, observe.Busy{End: at(3), For: 15 * time.Millisecond},
+		observe.Busy{End: at(3.5), For: 15 * time.Millisecond}, observe.Busy{End: at(3.53), For: 15 * time.Millisecond})
 	out := trace.Trace{Notes: observe.Merge(in).Notes}
-	waited := trace.Standstill{Begin: trace.Sec(2.8e9), End: trace.Sec(3e9), For: 30 * time.Millisecond}
-	if got := out.BusyTimes(); len(got) != 2 || got[1] != waited || got[0] != (trace.Standstill{Begin: trace.Sec(2e9 - 30e6), End: trace.Sec(2e9), For: 30 * time.Millisecond}) {
+	want := []trace.Standstill{
+		{Begin: trace.Sec(2e9 - 30e6), End: trace.Sec(2e9), For: 30 * time.Millisecond},
+		{Begin: trace.Sec(3e9 - 15e6), End: trace.Sec(3e9 + 15.5e6), For: 30500 * time.Microsecond},
+		{Begin: trace.Sec(2.8e9), End: trace.Sec(3e9), For: 30 * time.Millisecond}, // it waited
+	}
+	if got := out.BusyTimes(); !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
 	if got := out.Stalls(); len(got) != 0 {
