@@ -36,9 +36,10 @@ ENVOY ?= 1.40
 FROM ?= 0
 TIME ?= 0
 SHRINK ?= 3
+AGAIN ?= 0
 differential: ## N random small drills of a SEED (0: a new one) on a real ENVOY (or all) against the engine, within TIME (3m); or one again, REPLAY=SEED-NUMBER
 	$(GO) build -o bin/ ./harness/cmd/faildrill-live
-	FAILDRILL_LIVE=$(CURDIR)/bin/faildrill-live $(GO) run ./hack/differential -envoy $(ENVOY) $(if $(REPLAY),-replay $(REPLAY),-n $(N) -from $(FROM) -seed $(SEED) -time $(TIME) -shrink $(SHRINK))
+	FAILDRILL_LIVE=$(CURDIR)/bin/faildrill-live $(GO) run ./hack/differential -envoy $(ENVOY) $(if $(REPLAY),-replay $(REPLAY),-n $(N) -from $(FROM) -seed $(SEED) -time $(TIME) -shrink $(SHRINK) -again $(AGAIN))
 
 kill-list: ## break every rule once; a test that is named for it has to fail
 	$(GO) run ./hack/killlist

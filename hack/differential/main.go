@@ -49,6 +49,7 @@ func main() {
 	flag.StringVar(&o.replay, "replay", "", "a folder of one that was kept, or SEED-NUMBER of one that is drawn")
 	flag.StringVar(&o.judge, "judge", "", "a folder of one that was kept, or of many, whose traces are judged again")
 	flag.IntVar(&o.times, "times", 10, "how many copies are played at once with -replay")
+	flag.IntVar(&o.again, "again", 0, "how many copies of a drill that diverged are played; it counts when one of them diverges, too. 0: it counts")
 	flag.BoolVar(&o.keep, "keep", false, "every trace is kept, not only those that diverged")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -71,13 +72,13 @@ type options struct {
 	out, summary   string
 	shrink         int
 	replay, judge  string
-	times          int
+	times, again   int
 	keep           bool
 }
 
 func run(ctx context.Context, o *options) (diverged bool, err error) {
-	if o.batch < 1 || o.batch > differential.Most || o.times < 1 || o.times > differential.Most {
-		return false, fmt.Errorf("batches of %d and %d; expected 1 to %d", o.batch, o.times, differential.Most)
+	if o.batch < 1 || o.batch > differential.Most || o.times < 1 || o.times > differential.Most || o.again < 0 || o.again > differential.Most {
+		return false, fmt.Errorf("batches of %d, %d and %d; expected 1 to %d", o.batch, o.times, o.again, differential.Most)
 	}
 	if o.judge != "" {
 		return judge(ctx, o)
@@ -96,6 +97,7 @@ func run(ctx context.Context, o *options) (diverged bool, err error) {
 	share := *o
 	share.time /= time.Duration(len(versions))
 	var again []string
+	once := 0
 	for _, v := range versions {
 		p, err := newPlayer(v)
 		if err != nil {
@@ -112,7 +114,23 @@ func run(ctx context.Context, o *options) (diverged bool, err error) {
 		if err != nil {
 			return len(again)+len(found) > 0, err
 		}
-		again = append(again, found...)
+		for _, drill := range found {
+			text := fmt.Sprintf("make differential REPLAY=%s ENVOY=%s", drill, v)
+			comes := o.again == 0
+			if !comes {
+				fmt.Printf("%s diverged; %d of it at once:\n", drill, o.again)
+				same := *o
+				same.replay, same.times = drill, o.again
+				if comes, err = p.replay(ctx, &same); err != nil {
+					return true, err
+				}
+			}
+			if !comes {
+				once++
+				text += " (it has not come again)"
+			}
+			again = append(again, text)
+		}
 	}
 	for i, text := range again {
 		if i == 0 {
@@ -120,7 +138,7 @@ func run(ctx context.Context, o *options) (diverged bool, err error) {
 		}
 		fmt.Println("  " + text)
 	}
-	return diverged || len(again) > 0, nil
+	return diverged || len(again) > once, nil
 }
 
 // versions are those that play.

@@ -48,7 +48,7 @@ func (p *player) play(ctx context.Context, parts []*schedule.Schedule, seed uint
 }
 
 // campaign plays batches until there are enough or the time is over. What diverged is
-// played again with the commands that it returns.
+// played again by the names that it returns.
 func (p *player) campaign(ctx context.Context, o *options) (again []string, err error) {
 	begin := time.Now()
 	sum := summary{seed: o.seed, from: o.from, envoy: p.envoy.Version}
@@ -75,7 +75,7 @@ func (p *player) campaign(ctx context.Context, o *options) (again []string, err 
 			if diverged {
 				found = append(found, i)
 				fmt.Printf("%s %s", folder, words(&b.verdicts[i]))
-				again = append(again, fmt.Sprintf("make differential REPLAY=%d-%d ENVOY=%s", o.seed, first+i, p.envoy.Version))
+				again = append(again, fmt.Sprintf("%d-%d", o.seed, first+i))
 			}
 			if diverged || o.keep {
 				if err := keep(folder, parts[i], b.traces[i], &b.verdicts[i]); err != nil {
