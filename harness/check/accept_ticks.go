@@ -15,6 +15,7 @@ type beats struct {
 	built    trace.Sec
 	interval trace.Sec
 	seen     map[int64]*beat
+	held     map[int64]trace.Sec // by how much more than the last one that was seen others can be late
 }
 
 // beat is a tick at which something happened.
@@ -29,7 +30,7 @@ func (a *acceptor) beatsOf(l *line, c *xds.Cluster, built, end trace.Sec) *beats
 	if c.OutlierDetection == nil || a.timing.Early == 0 && a.timing.Late == 0 {
 		return nil
 	}
-	b := &beats{built: built, interval: trace.Sec(c.OutlierDetection.Interval), seen: map[int64]*beat{}}
+	b := &beats{built: built, interval: trace.Sec(c.OutlierDetection.Interval), seen: map[int64]*beat{}, held: map[int64]trace.Sec{}}
 	if b.interval < 4*(a.timing.Early+a.timing.Late) {
 		return nil
 	}
@@ -38,7 +39,9 @@ func (a *acceptor) beatsOf(l *line, c *xds.Cluster, built, end trace.Sec) *beats
 		if ch.Client != l.client || a.t.Hosts[ch.Host].Cluster != l.cluster || ch.At <= built || ch.At > end || !atTick(ch) || a.counted(ch.Event) {
 			continue
 		}
-		n, slack := b.number(ch.At), a.timing.Slack+a.stood(built, ch.At)
+		n := b.number(ch.At)
+		// Another process can have had the longest stall at another time.
+		slack := a.timing.Slack + max(a.stood(b.nominal(1)-a.timing.Late, ch.At), trace.Sec(a.t.LongestStall()))
 		if d := ch.At - b.nominal(n); d < -a.timing.Early-slack || d > min(a.timing.Late+trace.Sec(n)*a.timing.Drift, b.interval/2)+slack {
 			continue // no tick: a divergence
 		}
@@ -96,7 +99,26 @@ func (b *beats) instants(n int64, t Timing) []trace.Sec {
 		return []trace.Sec{s.at, s.at + max(0, t.Cut-1)}
 	}
 	at := b.nominal(n) + b.off(n)
-	return []trace.Sec{at, at - t.Early, at + t.Early, at + t.Late}
+	out := []trace.Sec{at, at - t.Early, at + t.Early, at + t.Late}
+	if held := min(b.held[n], b.interval/2); held > t.Late {
+		out = append(out, at+held)
+	}
+	return out
+}
+
+// hold finds out how late a tick that did nothing can be: by what stood still since the
+// last one that shows, or since the first one was due.
+func (a *acceptor) hold(b *beats, n int64) {
+	if _, ok := b.held[n]; ok {
+		return
+	}
+	from := b.nominal(1) - a.timing.Late
+	for k, s := range b.seen {
+		if k < n {
+			from = max(from, s.at)
+		}
+	}
+	b.held[n] = a.stood(from, b.nominal(n))
 }
 
 // returned reports whether exactly the hosts that came back at the tick are told.
@@ -151,6 +173,7 @@ func (a *acceptor) merged(st *state, n int64, to trace.Sec) []*state {
 
 // toTick advances a state to an instant by way of its next tick.
 func (a *acceptor) toTick(st *state, n int64, to trace.Sec) []*state {
+	a.hold(st.beats, n)
 	instants := st.beats.instants(n, a.timing)
 	if slices.Min(instants) > to {
 		st = st.clone()

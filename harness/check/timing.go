@@ -82,33 +82,15 @@ func (a *acceptor) slack(at trace.Sec) trace.Sec {
 	return a.timing.Slack + trace.Sec(longest)
 }
 
-// stood is for how long at most a tick can be late by an instant because the machine or
-// the proxy's main thread stood still: each tick arms the timer of the next, so that
-// what held one up moves all that follow it (outlier_detection_impl.cc,
-// onIntervalTimer). A while that several notes tell of counts once. No less than the
-// longest stall of the run, which another process can have had at another time.
-func (a *acceptor) stood(from, to trace.Sec) trace.Sec {
-	var whole, parts []trace.Standstill // a part of a while: nobody knows which
-	for _, s := range slices.Concat(a.stalls, a.busy) {
-		if trace.Sec(s.For) < s.End-s.Begin {
-			parts = append(parts, s)
-		} else {
-			whole = append(whole, s)
-		}
-	}
-	slices.SortFunc(whole, func(x, y trace.Standstill) int { return cmp.Compare(x.Begin, y.Begin) })
-	sum := covered(whole, from, to)
-	for _, s := range parts {
-		if begin, end := max(from, s.Begin), min(s.End, to); begin < end {
-			sum += max(0, min(trace.Sec(s.For), end-begin)-covered(whole, begin, end))
-		}
-	}
-	return max(sum, trace.Sec(a.t.LongestStall()))
-}
-
-// covered is how much of a while is in any of those that are given, in order.
-func covered(whiles []trace.Standstill, from, to trace.Sec) (sum trace.Sec) {
-	for _, s := range whiles {
+// stood is for how long the machine or the proxy's main thread stood still in a while,
+// which is how late its ticks can be at most by the end: each arms the timer of the
+// next, so that what held one up moves all that follow it
+// (outlier_detection_impl.cc, onIntervalTimer). What several notes tell of counts once;
+// waits for a processor, which those of all threads are in, do not count.
+func (a *acceptor) stood(from, to trace.Sec) (sum trace.Sec) {
+	all := slices.DeleteFunc(slices.Concat(a.stalls, a.busy), func(s trace.Standstill) bool { return trace.Sec(s.For) < s.End-s.Begin })
+	slices.SortFunc(all, func(x, y trace.Standstill) int { return cmp.Compare(x.Begin, y.Begin) })
+	for _, s := range all {
 		if begin, end := max(from, s.Begin), min(s.End, to); begin < end {
 			sum, from = sum+end-begin, end
 		}
