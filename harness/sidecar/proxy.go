@@ -25,9 +25,9 @@ type Proxy struct {
 	NameOf func(name string) string
 	// Log is the end of Envoy's own log; nil: it is not to be had.
 	Log func() string
-	// Waited is how long its threads have been ready to run and did not, since they
-	// began; nil: nobody counts that.
-	Waited func() (time.Duration, bool)
+	// Waited is how long each of its threads has been ready to run and did not, since
+	// it began; nil: nobody counts that.
+	Waited func() map[string]time.Duration
 
 	mu    sync.Mutex // guards what follows
 	polls []observe.Poll
@@ -200,22 +200,22 @@ func (x *Proxy) Watch(ctx context.Context, every time.Duration, hosts bool) {
 	}
 }
 
-// waiting notes, each time it is called, how long the proxy has waited for a processor
-// since the last time.
+// waiting notes, each time it is called, how long the thread that had to wait most has
+// waited for a processor since the last time.
 func (x *Proxy) waiting() func() {
 	if x.Waited == nil {
 		return func() {}
 	}
-	last, at := time.Duration(-1), time.Now()
+	last, at := x.Waited(), time.Now()
 	return func() {
-		now, ok := x.Waited()
-		end := time.Now()
-		if !ok {
-			return
+		now, end := x.Waited(), time.Now()
+		most := time.Duration(0)
+		for thread, waited := range now {
+			most = max(most, waited-last[thread])
 		}
-		if last >= 0 && now > last {
+		if most > 0 {
 			x.mu.Lock()
-			x.waits = append(x.waits, observe.Wait{End: end, For: now - last, Of: end.Sub(at)})
+			x.waits = append(x.waits, observe.Wait{End: end, For: most, Of: end.Sub(at)})
 			x.mu.Unlock()
 		}
 		last, at = now, end

@@ -102,15 +102,15 @@ func TestHome(t *testing.T) {
 
 // What a proxy waited for a processor is counted from one look to the next.
 func TestWaits(t *testing.T) {
-	total, known := 7*time.Second, true
-	x := &Proxy{Ask: envoy{}.ask, Waited: func() (time.Duration, bool) { return total, known }}
+	main, worker := 7*time.Second, time.Duration(0)
+	x := &Proxy{Ask: envoy{}.ask, Waited: func() map[string]time.Duration {
+		return map[string]time.Duration{"main": main, "worker": worker}
+	}}
 	look := x.waiting()
 	look() // what it waited before nobody knows when
-	total += 30 * time.Millisecond
+	main, worker = main+30*time.Millisecond, worker+20*time.Millisecond
 	look()
 	look() // nothing since
-	known = false
-	look()
 	c, err := x.Left(Logs{})
 	if err != nil || len(c.Waits) != 1 || c.Waits[0].For != 30*time.Millisecond || c.Waits[0].Of <= 0 {
 		t.Errorf("got %+v, %v", c.Waits, err)

@@ -191,25 +191,21 @@ func (x *proxy) live() (bool, error) {
 	return x.Live(), nil
 }
 
-// waited is how long Envoy's threads have waited for a processor (proc(5), schedstat).
-func (x *proxy) waited() (time.Duration, bool) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", x.cmd.Process.Pid))
-	if err != nil || len(files) == 0 {
-		return 0, false
-	}
-	var all time.Duration
+// waited is how long each of Envoy's threads has waited for a processor (proc(5), schedstat).
+func (x *proxy) waited() map[string]time.Duration {
+	all := map[string]time.Duration{}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", x.cmd.Process.Pid)) // the pattern is right
 	for _, f := range files {
 		var ran, waited int64
 		b, err := os.ReadFile(f)
 		if err != nil {
 			continue // the thread has ended
 		}
-		if _, err := fmt.Sscan(string(b), &ran, &waited); err != nil {
-			return 0, false
+		if _, err := fmt.Sscan(string(b), &ran, &waited); err == nil {
+			all[f] = time.Duration(waited)
 		}
-		all += time.Duration(waited)
 	}
-	return all, true
+	return all
 }
 
 // stop ends Envoy and waits for it, so that its logs are whole.
