@@ -225,7 +225,29 @@ func summary(r Report, specs []*spec) {
 			}
 		}
 	}
+	for _, s := range specs {
+		if n := len(s.attempts); n > 0 && s.attempts[n-1].Verdict != result.Pass && s.attempts[n-1].Verdict != result.Skip {
+			fmt.Printf("\n%s: %s", s.name(), why(&s.attempts[n-1]))
+		}
+	}
 	fmt.Printf("\n%d passed, %d failed, %d skipped\n", passed, failed, skipped)
+}
+
+// why says in a line what was wrong with a run.
+func why(p *harness.Played) string {
+	parts := []string{string(p.Verdict)}
+	if p.Reason != "" {
+		parts = append(parts, p.Reason)
+	}
+	if p.Err != nil {
+		parts = append(parts, p.Err.Error())
+	}
+	for _, e := range p.Expectations {
+		if e.Verdict != result.Pass {
+			parts = append(parts, fmt.Sprintf("%s (%s): observed %s", e.Name, e.Verdict, e.Observed))
+		}
+	}
+	return strings.Join(parts, "; ")
 }
 
 // load makes the drills of every scenario for every backend that runs.
@@ -320,7 +342,7 @@ func (s *spec) check(known string) {
 		Expect(p.Verdict).NotTo(Equal(result.Pass), "it is known to diverge (%s), and passes: remove its line", known)
 		return
 	}
-	Expect(p.Verdict).To(Equal(result.Pass), text(p))
+	Expect(p.Verdict).To(Equal(result.Pass), "%s", text(p))
 }
 
 func text(p harness.Played) string {
