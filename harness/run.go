@@ -175,9 +175,9 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 		p.Verdict, p.Reason = result.Inconclusive, doubted(t)
 	case decides(p.NotModelled):
 		p.Verdict, p.Reason = result.Inconclusive, "the configuration has a field that may decide the outcome and is not modelled"
-	case p.Verdict == result.Fail && tooLate(s, t) != "":
+	case p.Verdict != result.Pass && tooLate(s, t) != "":
 		p.Verdict, p.Reason = result.Inconclusive, tooLate(s, t)
-	case p.Verdict == result.Fail && p.stoodStill(d) != "":
+	case p.Verdict != result.Pass && p.stoodStill(d) != "":
 		p.Verdict, p.Reason = result.Inconclusive, p.stoodStill(d)
 	case undecided != "" && p.Verdict == result.Pass:
 		p.Verdict, p.Reason = result.Inconclusive, blame(undecided, t)
@@ -214,7 +214,7 @@ func broke(t *trace.Trace) string {
 // ReasonTooSlow begins the reason of a run that the machine could not keep up with.
 const ReasonTooSlow = "the machine was too slow"
 
-// tooLate says why a live run that failed proves nothing: a request was sent so
+// tooLate says why a live run that did not pass proves nothing: a request was sent so
 // late that it met another part of the drill than it was meant for.
 func tooLate(s *schedule.Schedule, t *trace.Trace) string {
 	for r := range t.AllRequests() {
@@ -227,7 +227,7 @@ func tooLate(s *schedule.Schedule, t *trace.Trace) string {
 	return ""
 }
 
-// stoodStill says why a live run that failed proves nothing: the machine stood
+// stoodStill says why a live run that did not pass proves nothing: the machine stood
 // still in it, the model permits what came of that, and predicts that the drill passes.
 func (p *Played) stoodStill(d *schedule.Drill) string {
 	stall := p.Observed.LongestStall()
