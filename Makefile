@@ -15,8 +15,8 @@ help: ## list the targets
 drill: ## predict the external-failover recipe, then rehearse it with the fix
 	@hack/drill.sh
 
-build: ## build the command line and the mock upstream into bin/
-	$(GO) build -o bin/ ./harness/cmd/faildrill ./mockupstreams/cmd/mockupstream
+build: ## build the programs into bin/
+	$(GO) build -o bin/ ./harness/cmd/... ./mockupstreams/cmd/mockupstream
 
 # Packages that keep time run one by one: beside others two cores are too few.
 test: ## everything hermetic; needs Go alone
