@@ -1,13 +1,12 @@
 package main
 
 import (
-	"os"
-	"os/exec"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/needs"
 )
 
 // The same number draws the same pair, another one another; the texts can be read.
@@ -75,12 +74,7 @@ func TestExplain(t *testing.T) {
 
 // A few pairs against the real thing; the many are drawn by the command.
 func TestIstiod(t *testing.T) {
-	path := os.Getenv("FAILDRILL_ISTIOD")
-	if path == "" {
-		t.Skip("FAILDRILL_ISTIOD does not name an istiod (pilot-discovery)")
-	}
-	istioctl, _ := exec.LookPath("istioctl")
-	different, err := run(t.Context(), options{istiod: path, istioctl: istioctl, out: t.TempDir(), pairs: 100, batch: 50, seed: 1, shrink: 3})
+	different, err := run(t.Context(), options{istiod: needs.Istiod(t).Path, istioctl: needs.Istioctl(t).Path, out: t.TempDir(), pairs: 100, batch: 50, seed: 1, shrink: 3})
 	if err != nil || different {
 		t.Errorf("different: %v, %v", different, err)
 	}

@@ -24,19 +24,20 @@ import (
 
 	"github.com/faildrill/faildrill/harness"
 	"github.com/faildrill/faildrill/harness/envoyconfig"
+	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/scenario"
 	"github.com/faildrill/faildrill/harness/xds"
 	"github.com/faildrill/faildrill/scenarios"
 )
 
-// envoyBinary is the real Envoy that these tests ask.
+// envoyBinary is the real Envoy that these tests ask: that of $FAILDRILL_TEST_ENVOY,
+// else the newest in the cache.
 func envoyBinary(t *testing.T) string {
 	t.Helper()
-	bin := os.Getenv("FAILDRILL_TEST_ENVOY")
-	if bin == "" {
-		t.Skip("FAILDRILL_TEST_ENVOY names no Envoy to ask")
+	if bin := os.Getenv("FAILDRILL_TEST_ENVOY"); bin != "" {
+		return bin
 	}
-	return bin
+	return needs.Envoy(t).Path
 }
 
 // one is a configuration that some client of a scenario gets.

@@ -3,7 +3,6 @@ package envoyconfig
 import (
 	"context"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/istiod"
+	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/scenario"
 	"github.com/faildrill/faildrill/harness/schedule"
 )
@@ -56,12 +56,9 @@ var tlsRules = []struct{ location, entry, endpoint, tls string }{
 	{"MESH_INTERNAL", "", ", serviceAccount: x", "{mode: ISTIO_MUTUAL}"},
 }
 
-// What istiod sends of TLS is what the translation says; needs FAILDRILL_ISTIOD.
+// What istiod sends of TLS is what the translation says.
 func TestTLSOfIstiod(t *testing.T) {
-	path := os.Getenv("FAILDRILL_ISTIOD")
-	if path == "" {
-		t.Skip("FAILDRILL_ISTIOD does not name an istiod (pilot-discovery)")
-	}
+	path := needs.Istiod(t).Path
 	var text strings.Builder
 	for i, r := range tlsRules {
 		host := string(rune('a'+i)) + ".com"

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/faildrill/faildrill/harness/binaries"
 	"github.com/faildrill/faildrill/harness/istioctl"
+	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
@@ -21,10 +21,7 @@ var (
 
 // The real program reads what Envoy 1.40.0 answered, and agrees with the table of the drill.
 func TestEndpoints(t *testing.T) {
-	b, err := binaries.Istioctl()
-	if err != nil {
-		t.Skip(err)
-	}
+	b := needs.Istioctl(t)
 	answer, err := os.ReadFile("testdata/clusters.json")
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/xds"
 )
@@ -33,7 +34,7 @@ func TestFetch(t *testing.T) {
 	static := document(t, "ServiceEntry", "default", "static",
 		"{hosts: [s.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 10.0.0.1, locality: r1}, {address: 10.0.0.2, locality: r2}]}")
 	rule := document(t, "DestinationRule", "default", "static", "{host: s.example, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 1}}}")
-	i, err := Start(t.Context(), Options{Binary: binary(t), Dir: t.TempDir(), Documents: []schedule.Document{entry(t, "a.example")}})
+	i, err := Start(t.Context(), Options{Binary: needs.Istiod(t).Path, Dir: t.TempDir(), Documents: []schedule.Document{entry(t, "a.example")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/schedule"
 )
 
@@ -41,16 +42,6 @@ func TestMain(m *testing.M) {
 	case "":
 		goleak.VerifyTestMain(m)
 	}
-}
-
-// binary is the real istiod; tests that need it are skipped without.
-func binary(t testing.TB) string {
-	t.Helper()
-	path := os.Getenv("FAILDRILL_ISTIOD")
-	if path == "" {
-		t.Skip("FAILDRILL_ISTIOD does not name an istiod (pilot-discovery)")
-	}
-	return path
 }
 
 func document(t testing.TB, kind, namespace, name, spec string) schedule.Document {
@@ -214,7 +205,7 @@ func TestComplete(t *testing.T) {
 }
 
 func TestIstiod(t *testing.T) {
-	i, err := Start(t.Context(), Options{Binary: binary(t), Dir: t.TempDir(), Documents: []schedule.Document{entry(t, "a.example")}})
+	i, err := Start(t.Context(), Options{Binary: needs.Istiod(t).Path, Dir: t.TempDir(), Documents: []schedule.Document{entry(t, "a.example")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +242,7 @@ func TestIstiod(t *testing.T) {
 func TestIstiodStartsWithInvalidObject(t *testing.T) {
 	bad := entry(t, "c.example")
 	bad.YAML = strings.Replace(bad.YAML, "number: 80", "number: 0", 1)
-	i, err := Start(t.Context(), Options{Binary: binary(t), Dir: t.TempDir(), Documents: []schedule.Document{bad}})
+	i, err := Start(t.Context(), Options{Binary: needs.Istiod(t).Path, Dir: t.TempDir(), Documents: []schedule.Document{bad}})
 	if err == nil {
 		i.Stop()
 		t.Fatal("it started")

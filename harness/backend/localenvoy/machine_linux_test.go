@@ -21,8 +21,8 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/binaries"
+	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/result"
-	"github.com/faildrill/faildrill/harness/sandbox"
 )
 
 // The names under which the test program is something else. A program that plays
@@ -103,28 +103,8 @@ func programs(t testing.TB) string {
 // envoy is the newest Envoy in the cache; without one, or without namespaces, the test is skipped.
 func envoy(t testing.TB) binaries.Binary {
 	t.Helper()
-	if err := sandbox.Check(); err != nil {
-		t.Skip(err)
-	}
-	c, err := binaries.Default()
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := c.Envoys()
-	if len(all) == 0 {
-		t.Skip("no Envoy in the cache: faildrill fetch envoy@1.40")
-	}
-	return all[len(all)-1]
-}
-
-// istiod is the path of the real one; the test is skipped without.
-func istiod(t testing.TB) string {
-	t.Helper()
-	b, err := binaries.Istiod()
-	if err != nil {
-		t.Skip(err)
-	}
-	return b.Path
+	needs.Namespaces(t)
+	return needs.Envoy(t)
 }
 
 // machine is a place of its own for runs: whatever they leave shows.

@@ -10,6 +10,7 @@ import (
 	"github.com/faildrill/faildrill/harness/backend/backendtest"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/binaries"
+	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/scenario"
 	"github.com/faildrill/faildrill/harness/schedule"
 )
@@ -19,7 +20,7 @@ func open(t *testing.T, plane localenvoy.ControlPlane) localenvoy.Backend {
 	t.Helper()
 	o := localenvoy.Options{ControlPlane: plane}
 	if plane == localenvoy.Istiod {
-		o.Istiod = localenvoy.Program{Path: istiod(t), Version: binaries.IstioVersion}
+		o.Istiod = localenvoy.Program{Path: needs.Istiod(t).Path, Version: binaries.IstioVersion}
 	}
 	return openWith(t, o)
 }

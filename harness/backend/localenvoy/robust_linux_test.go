@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/binaries"
+	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/result"
 )
 
@@ -79,7 +80,7 @@ func planes(t *testing.T, f func(t *testing.T, m *machine, plane string)) {
 			t.Parallel()
 			m := newMachine(t)
 			if plane == "istiod" {
-				m.setenv("FAILDRILL_ISTIOD", istiod(t))
+				m.setenv("FAILDRILL_ISTIOD", needs.Istiod(t).Path)
 			}
 			f(t, m, plane)
 		})
@@ -185,7 +186,7 @@ func TestDeaths(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t)
 			if c.plane == "istiod" {
-				m.setenv("FAILDRILL_ISTIOD", istiod(t))
+				m.setenv("FAILDRILL_ISTIOD", needs.Istiod(t).Path)
 			}
 			m.drill("10m")
 			r := m.start(m.run(c.plane))
@@ -308,7 +309,7 @@ func TestOrdinaryUser(t *testing.T) {
 	}
 	setpriv, err := exec.LookPath("setpriv")
 	if err != nil {
-		t.Skip(err)
+		needs.Missing(t, err)
 	}
 	const nobody = "65534"
 	own := func(m *machine) {
@@ -344,7 +345,7 @@ func TestOrdinaryUser(t *testing.T) {
 		m := newMachine(t)
 		if plane == "istiod" {
 			// Where another user may read it.
-			if err := copyFile(filepath.Join(m.dir, "runs-istiod"), istiod(t)); err != nil {
+			if err := copyFile(filepath.Join(m.dir, "runs-istiod"), needs.Istiod(t).Path); err != nil {
 				t.Fatal(err)
 			}
 			m.setenv("FAILDRILL_ISTIOD", m.dir+"/runs-istiod")
@@ -419,10 +420,7 @@ func TestNamesWithoutUpstreams(t *testing.T) {
 // istioctl reads the proxies too wherever the endpoints are looked at, and agrees.
 func TestSecondView(t *testing.T) {
 	t.Parallel()
-	ctl, err := binaries.Istioctl()
-	if err != nil {
-		t.Skip(err)
-	}
+	ctl := needs.Istioctl(t)
 	m := newMachine(t)
 	m.setenv("FAILDRILL_ISTIOCTL", ctl.Path)
 	m.drill("2200ms")

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/sandbox"
 )
 
@@ -40,9 +41,7 @@ func TestMain(m *testing.M) {
 // enter runs a part of live in a machine.
 func enter(t *testing.T, part string) {
 	t.Helper()
-	if err := sandbox.Check(); err != nil {
-		t.Skip(err)
-	}
+	needs.Namespaces(t)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := sandbox.Command("/proc/self/exe")
