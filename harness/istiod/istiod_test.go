@@ -62,12 +62,16 @@ func TestStartFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ role, binary, want string }{
-		{"dies", self, "istiod died before it was ready (exit status 3); the end of its log: info starting | error no such mesh"},
-		{"hangs", self, "300ms passed before istiod was ready; the end of its log: info still starting"},
-		{"", filepath.Join(t.TempDir(), "none"), "no such file or directory"},
+	for _, c := range []struct {
+		role, binary string
+		within       time.Duration
+		want         string
+	}{
+		{"dies", self, 0, "istiod died before it was ready (exit status 3); the end of its log: info starting | error no such mesh"},
+		{"hangs", self, time.Second, "1s passed before istiod was ready; the end of its log: info still starting"},
+		{"", filepath.Join(t.TempDir(), "none"), 0, "no such file or directory"},
 	} {
-		i, err := Start(t.Context(), Options{Binary: c.binary, Dir: t.TempDir(), Env: []string{role + "=" + c.role}, ReadyTimeout: 300 * time.Millisecond})
+		i, err := Start(t.Context(), Options{Binary: c.binary, Dir: t.TempDir(), Env: []string{role + "=" + c.role}, ReadyTimeout: c.within})
 		if err == nil {
 			i.Stop()
 			t.Errorf("%s %s: no error", c.role, c.binary)
