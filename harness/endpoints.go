@@ -2,7 +2,8 @@ package harness
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,7 +32,7 @@ func KeptEndpoints(ctx context.Context, r kept.Registry, e kept.Entry, istioctlP
 				return result.Table{}, err
 			}
 		}
-		if err := merge(&t, c.Name, now.Upstreams, c.Rows, text); err != nil {
+		if err := merge(&t, c.Name, now.Upstreams, c.Rows, text, nil); err != nil {
 			return result.Table{}, err
 		}
 	}
@@ -42,8 +43,9 @@ func newTable(run, scenario string, at float64) result.Table {
 	return result.Table{Run: run, Scenario: scenario, At: at, Rows: []result.TableRow{}, Differences: []string{}}
 }
 
-// merge adds the rows of a client beside what istioctl printed; "" if it was not asked.
-func merge(t *result.Table, client string, upstreams []string, rows []kept.Row, text string) error {
+// merge adds the rows of a client beside what istioctl printed; "" if it was not asked. It
+// printed places that at knows as addresses of the drill.
+func merge(t *result.Table, client string, upstreams []string, rows []kept.Row, text string, at map[string]string) error {
 	var theirs []istioctl.Row
 	var own []trace.Row
 	for _, r := range rows {
@@ -53,6 +55,11 @@ func merge(t *result.Table, client string, upstreams []string, rows []kept.Row, 
 		var err error
 		if theirs, err = istioctl.Parse(text); err != nil {
 			return err
+		}
+		for i := range theirs {
+			if a, ok := at[theirs[i].Endpoint]; ok {
+				theirs[i].Endpoint = a
+			}
 		}
 		t.Differences = append(t.Differences, istioctl.Differences(own, theirs)...)
 	}
@@ -72,24 +79,44 @@ func merge(t *result.Table, client string, upstreams []string, rows []kept.Row, 
 	return nil
 }
 
+// places are the addresses of the drill by where they were, if it was played on the
+// loopback interface.
+func places(dir string) (map[string]string, error) {
+	name := filepath.Join(dirEvidence, backend.LoopbackFile)
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return nil, nil // it was not
+	}
+	var by map[string]string
+	if err := json.Unmarshal(b, &by); err != nil {
+		return nil, damaged(dir, name, err)
+	}
+	at := map[string]string{}
+	for address, place := range by {
+		at[place] = address
+	}
+	return at, nil
+}
+
 // StoredEndpoints is the last endpoint table of a stored run.
 func StoredEndpoints(dir string) (result.Table, error) {
-	damaged := func(name string, err error) (result.Table, error) {
-		return result.Table{}, fmt.Errorf("%w: %s: %w", ErrDamaged, filepath.Join(dir, name), err)
-	}
 	s, err := readFile(dir, fileSchedule, schedule.Read)
 	if err != nil {
-		return damaged(fileSchedule, err)
+		return result.Table{}, damaged(dir, fileSchedule, err)
 	}
 	tr, err := readFile(dir, fileTrace, trace.Read)
 	if err != nil {
-		return damaged(fileTrace, err)
+		return result.Table{}, damaged(dir, fileTrace, err)
 	}
 	if len(tr.Endpoints) == 0 {
-		return result.Table{}, fmt.Errorf("%w: %s: it ended before it looked at the endpoints", ErrDamaged, filepath.Join(dir, fileTrace))
+		return result.Table{}, damaged(dir, fileTrace, errors.New("it ended before it looked at the endpoints"))
 	}
 	backend.InOrder(tr)
 	last := tr.Endpoints[len(tr.Endpoints)-1]
+	at, err := places(dir)
+	if err != nil {
+		return result.Table{}, err
+	}
 	t := newTable(dir, s.Name, last.At.Seconds())
 	for client, name := range tr.Run.Clients {
 		shares := kept.LastShares(tr.Requests, int32(client))
@@ -100,8 +127,8 @@ func StoredEndpoints(dir string) (result.Table, error) {
 			}
 		}
 		text, _ := os.ReadFile(filepath.Join(dir, dirEvidence, backend.IstioctlFile(name, last.At))) // it is not always there
-		if err := merge(&t, name, tr.Run.Upstreams, rows, string(text)); err != nil {
-			return damaged(dirEvidence, err)
+		if err := merge(&t, name, tr.Run.Upstreams, rows, string(text), at); err != nil {
+			return result.Table{}, damaged(dir, dirEvidence, err)
 		}
 	}
 	return t, nil

@@ -7,6 +7,10 @@ import (
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
+// LoopbackFile is the file that says where the addresses of the drill are, when it is
+// played on the loopback interface.
+const LoopbackFile = "loopback.json"
+
 // ClientFile is the name of a file of evidence about a client.
 func ClientFile(client, name string) string {
 	return strings.NewReplacer("/", "-", "\\", "-").Replace(client) + "-" + name

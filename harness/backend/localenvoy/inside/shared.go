@@ -111,7 +111,7 @@ func (s *shared) client() (clientNet, error) { return sharedClient{s}, nil }
 func (s *shared) tell(sink backend.Sink) {
 	sink.Event(trace.Note{Text: "played on the loopback interface, without namespaces"})
 	if b, err := json.MarshalIndent(s.All(), "", " "); err == nil {
-		sink.Evidence("loopback.json", append(b, '\n'))
+		sink.Evidence(backend.LoopbackFile, append(b, '\n'))
 	}
 }
 
