@@ -6,8 +6,10 @@
 //	x := &sidecar.Proxy{Name: "sleep", Ask: get}
 //	taken, refused, _, err := x.Updates()                     // before a configuration is handed over
 //	err = x.Taken(ctx, await, taken, refused, quiet)          // after it
-//	rows, answer, err := x.Rows(book, config)                 // the endpoint table, now
+//	client, err := x.Left(logs)                               // at the end: what is known of it
 //
 //	book := sidecar.NewBook(schedule, sink)                   // the sink of live.Play
-//	err = book.Tell(origin, clients)                          // at the end: the trace
+//	answer, err := x.Get(sidecar.ClustersPath)
+//	rows, err := book.Rows(x, 0, answer, at)                  // the endpoint table, now
+//	out := book.Tell(origin, []observe.Client{client})        // at the end: the trace
 package sidecar
