@@ -215,9 +215,6 @@ func (p *player) home(address string) string {
 // nameOf is a host's name without the port, which is not the schedule's; an ip:port
 // is brought home.
 func (p *player) nameOf(host string) string {
-	if p.o.Loopback == "" {
-		return host
-	}
 	if home := p.home(host); home != host {
 		return home
 	}

@@ -43,7 +43,7 @@ func (p *player) Endpoints(context.Context) (kept.Table, error) {
 		if err != nil {
 			return kept.Table{}, x.silent(err)
 		}
-		rows, err := p.rows(x, answer)
+		rows, err := p.book.Rows(x.Proxy, client, answer, trace.Sec(p.since()))
 		if err != nil {
 			return kept.Table{}, err
 		}
@@ -53,9 +53,6 @@ func (p *player) Endpoints(context.Context) (kept.Table, error) {
 		}
 		c := kept.Client{Name: p.s.Clients[client].Name, Rows: []kept.Row{}, Answer: answer}
 		for _, r := range rows {
-			if int(r.Client) != client {
-				continue // of another client of a packed play
-			}
 			r.Ejections = ejections[hostOf{r.Cluster, r.Address}]
 			c.Rows = append(c.Rows, kept.Row{Row: r, Share: p.shares[client][r.Host]})
 		}
