@@ -147,10 +147,8 @@ func (o *options) versions() ([]string, error) {
 		return []string{o.envoy}, nil
 	}
 	var out []string
-	for _, v := range binaries.Known() {
-		if e, err := binaries.Envoy(v); err == nil {
-			out = append(out, e.Version)
-		}
+	for _, e := range binaries.Envoys() {
+		out = append(out, e.Version)
 	}
 	if len(out) == 0 {
 		return nil, errors.New("no Envoy is there; get one with faildrill fetch")

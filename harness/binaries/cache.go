@@ -141,6 +141,15 @@ func (c Cache) Envoys() []Binary {
 	return found
 }
 
+// Envoys are those in the user's cache.
+func Envoys() []Binary {
+	c, err := Default()
+	if err != nil {
+		return nil // there is no cache
+	}
+	return c.Envoys()
+}
+
 // Known are the releases of Envoy that can be fetched, oldest first.
 func Known() []string {
 	var vs []string

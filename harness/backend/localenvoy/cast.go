@@ -85,23 +85,14 @@ func Find(plane ControlPlane, envoys ...string) (Cast, error) {
 		c.Envoys = append(c.Envoys, programOf(b))
 	}
 	if len(envoys) == 0 {
-		c.Envoys = installed()
+		for _, b := range slices.Backward(binaries.Envoys()) {
+			c.Envoys = append(c.Envoys, programOf(b))
+		}
 	}
 	if len(c.Envoys) == 0 {
 		return c, errors.New("found no Envoy; faildrill fetch envoy@1.40 gets one")
 	}
 	return c, nil
-}
-
-// installed are the Envoys in the user's cache, newest first.
-func installed() []Program {
-	var ps []Program
-	for _, v := range slices.Backward(binaries.Known()) {
-		if b, err := binaries.Envoy(v); err == nil {
-			ps = append(ps, programOf(b))
-		}
-	}
-	return ps
 }
 
 func programOf(b binaries.Binary) Program { return Program{Path: b.Path, Version: b.Version} }
