@@ -24,6 +24,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
@@ -76,15 +77,23 @@ type options struct {
 	keep           bool
 }
 
-func run(ctx context.Context, o *options) (diverged bool, err error) {
+// check says what is wrong with the options.
+func (o *options) check() error {
 	if o.batch < 1 || o.batch > differential.Most || o.times < 1 || o.times > differential.Most || o.again < 0 || o.again > differential.Most {
-		return false, fmt.Errorf("batches of %d, %d and %d; expected 1 to %d", o.batch, o.times, o.again, differential.Most)
+		return fmt.Errorf("batches of %d, %d and %d; expected 1 to %d", o.batch, o.times, o.again, differential.Most)
+	}
+	if o.n == 0 && o.time == 0 && o.replay == "" && o.judge == "" {
+		return errors.New("neither -n nor -time says when it ends")
+	}
+	return nil
+}
+
+func run(ctx context.Context, o *options) (diverged bool, err error) {
+	if err := o.check(); err != nil {
+		return false, err
 	}
 	if o.judge != "" {
 		return judge(ctx, o)
-	}
-	if o.n == 0 && o.time == 0 && o.replay == "" {
-		return false, errors.New("neither -n nor -time says when it ends")
 	}
 	if o.seed == 0 {
 		o.seed = newSeed()
@@ -96,8 +105,7 @@ func run(ctx context.Context, o *options) (diverged bool, err error) {
 	}
 	share := *o
 	share.time /= time.Duration(len(versions))
-	var again []string
-	once := 0
+	var commands []string // that play what diverged again
 	for _, v := range versions {
 		p, err := newPlayer(v)
 		if err != nil {
@@ -105,40 +113,44 @@ func run(ctx context.Context, o *options) (diverged bool, err error) {
 		}
 		if o.replay != "" {
 			d, err := p.replay(ctx, o)
-			if diverged = diverged || d; err != nil {
-				return diverged, err
+			if err != nil {
+				return false, err
 			}
+			diverged = diverged || d
 			continue
 		}
-		found, err := p.campaign(ctx, &share)
+		drills, err := p.campaign(ctx, &share)
 		if err != nil {
-			return len(again)+len(found) > 0, err
+			return false, err
 		}
-		for _, drill := range found {
-			text := fmt.Sprintf("make differential REPLAY=%s ENVOY=%s", drill, v)
-			comes := o.again == 0
-			if !comes {
-				fmt.Printf("%s diverged; %d of it at once:\n", drill, o.again)
-				same := *o
-				same.replay, same.times = drill, o.again
-				if comes, err = p.replay(ctx, &same); err != nil {
-					return true, err
-				}
+		for _, drill := range drills {
+			command := fmt.Sprintf("make differential REPLAY=%s ENVOY=%s", drill, v)
+			counts, err := p.counts(ctx, o, drill)
+			if err != nil {
+				return false, err
 			}
-			if !comes {
-				once++
-				text += " (it has not come again)"
+			if !counts {
+				command += " (it has not come again)"
 			}
-			again = append(again, text)
+			diverged = diverged || counts
+			commands = append(commands, command)
 		}
 	}
-	for i, text := range again {
-		if i == 0 {
-			fmt.Println("what diverged is played again with")
-		}
-		fmt.Println("  " + text)
+	if len(commands) > 0 {
+		fmt.Println("what diverged is played again with\n  " + strings.Join(commands, "\n  "))
 	}
-	return diverged || len(again) > once, nil
+	return diverged, nil
+}
+
+// counts reports whether the divergence of a drill counts: always, or when it comes again.
+func (p *player) counts(ctx context.Context, o *options, drill string) (bool, error) {
+	if o.again == 0 {
+		return true, nil
+	}
+	fmt.Printf("%s diverged; %d of it at once:\n", drill, o.again)
+	same := *o
+	same.replay, same.times = drill, o.again
+	return p.replay(ctx, &same)
 }
 
 // versions are those that play.
