@@ -57,25 +57,26 @@ func (p *player) campaign(ctx context.Context, o *options) (again []string, err 
 		if o.n > 0 {
 			count = min(count, o.n-sum.drills)
 		}
+		first := o.from + sum.drills
+		name := func(i int) string { return fmt.Sprintf("%d-%d", o.seed, first+i) }
 		var parts []*schedule.Schedule
 		for i := range count {
-			parts = append(parts, differential.Draw(o.seed, uint64(o.from+sum.drills+i), p.profile))
+			parts = append(parts, differential.Draw(o.seed, uint64(first+i), p.profile))
 		}
 		began := time.Now()
 		b, err := p.play(ctx, parts, o.seed+uint64(sum.drills))
 		if err != nil {
 			return again, err
 		}
-		first := o.from + sum.drills
 		var found []int
 		for i := range parts {
 			sum.add(&b.verdicts[i])
-			folder := filepath.Join(o.out, fmt.Sprintf("%d-%d", o.seed, first+i))
+			folder := filepath.Join(o.out, name(i))
 			diverged := b.verdicts[i].Divergence != nil
 			if diverged {
 				found = append(found, i)
 				fmt.Printf("%s %s", folder, words(&b.verdicts[i]))
-				again = append(again, fmt.Sprintf("%d-%d", o.seed, first+i))
+				again = append(again, name(i))
 			}
 			if diverged || o.keep {
 				if err := keep(folder, parts[i], b.traces[i], &b.verdicts[i]); err != nil {
@@ -87,7 +88,7 @@ func (p *player) campaign(ctx context.Context, o *options) (again []string, err 
 		fmt.Printf("batch of %d in %v, longest stall %v; %s\n", count, time.Since(began).Round(time.Millisecond), b.stall, sum.line())
 		for _, i := range found[:min(len(found), o.shrink)] {
 			o.shrink--
-			if err := p.shrink(ctx, filepath.Join(o.out, fmt.Sprintf("%d-%d", o.seed, first+i)), parts[i], o.seed); err != nil {
+			if err := p.shrink(ctx, filepath.Join(o.out, name(i)), parts[i], o.seed); err != nil {
 				return again, err
 			}
 		}
