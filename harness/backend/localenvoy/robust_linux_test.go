@@ -181,8 +181,7 @@ func TestDeaths(t *testing.T) {
 		{onLoopback, "envoy", "the Envoy of sleep died before the drill was over (signal: killed)"},
 		{onLoopback, "faildrill-live", "faildrill-live died: signal: killed"},
 	} {
-		program, want := c.program, c.want
-		t.Run(c.plane+"/"+program, func(t *testing.T) {
+		t.Run(c.plane+"/"+c.program, func(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t)
 			if c.plane == "istiod" {
@@ -191,13 +190,13 @@ func TestDeaths(t *testing.T) {
 			m.drill("10m")
 			r := m.start(m.run(c.plane))
 			r.has("runs/*/trace.jsonl", `"kind":"step"`)
-			if err := syscall.Kill(r.program(program).pid, syscall.SIGKILL); err != nil {
+			if err := syscall.Kill(r.program(c.program).pid, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
 			s := r.wait()
 			r.gone()
-			if s.code != 3 || s.run.Verdict != result.Error || !strings.Contains(s.run.Reason, want) || strings.Contains(s.run.Reason, "\n") {
-				t.Errorf("exit %d, %s %q; want 3 and %q", s.code, s.run.Verdict, s.run.Reason, want)
+			if s.code != 3 || s.run.Verdict != result.Error || !strings.Contains(s.run.Reason, c.want) || strings.Contains(s.run.Reason, "\n") {
+				t.Errorf("exit %d, %s %q; want 3 and %q", s.code, s.run.Verdict, s.run.Reason, c.want)
 			}
 		})
 	}
