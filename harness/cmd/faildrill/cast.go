@@ -67,41 +67,39 @@ func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
 	return parts, nil
 }
 
-// loopbackOf lets a cast play on the loopback interface, if that was asked for, or
-// if there are no namespaces and nothing needs them.
-func (f *runFlags) loopbackOf(c *localenvoy.Cast) error {
+// loopbackOf is what drills are played on without namespaces: if that was asked for, or
+// if there are none and nothing needs them. "" is in namespaces.
+func (f *runFlags) loopbackOf(plane localenvoy.ControlPlane) (localenvoy.Loopback, error) {
 	none := sandbox.Check()
 	switch {
-	case !f.loopback && (none == nil || c.ControlPlane == localenvoy.Istiod):
-		return nil // who plays says what is missing
-	case c.ControlPlane == localenvoy.Istiod:
-		return environmentError{fmt.Errorf("--loopback: istiod needs namespaces, since it gives the proxies the endpoints' real addresses; --control-plane builtin plays without them")}
+	case !f.loopback && (none == nil || plane == localenvoy.Istiod):
+		return "", nil // who plays says what is missing
+	case plane == localenvoy.Istiod:
+		return "", environmentError{fmt.Errorf("--loopback: istiod needs namespaces, since it gives the proxies the endpoints' real addresses; --control-plane builtin plays without them")}
 	case f.keep:
-		return environmentError{fmt.Errorf("--keep: what is kept has namespaces of its own: %w", none)}
+		return "", environmentError{fmt.Errorf("--keep: what is kept has namespaces of its own: %w", none)}
 	}
-	c.Loopback = localenvoy.OwnLoopback()
-	return nil
+	return localenvoy.OwnLoopback(), nil
 }
 
 // casts are the programs that play: one cast with all Envoys there are, or one for
 // each Envoy that is named.
 func (f *runFlags) casts() ([]localenvoy.Cast, error) {
 	plane := localenvoy.ControlPlane(f.controlPlane)
-	asked := localenvoy.Cast{ControlPlane: plane}
-	if err := f.loopbackOf(&asked); err != nil {
+	loopback, err := f.loopbackOf(plane)
+	if err != nil {
 		return nil, err
 	}
-	if f.envoy == "" {
-		c, err := localenvoy.Find(plane)
-		if err != nil {
-			return nil, environmentError{err}
+	named := [][]string{nil}
+	if f.envoy != "" {
+		named = nil
+		for _, v := range strings.Split(f.envoy, ",") {
+			named = append(named, []string{strings.TrimSpace(v)})
 		}
-		c.Loopback = asked.Loopback
-		return []localenvoy.Cast{c}, nil
 	}
 	var casts []localenvoy.Cast
-	for _, v := range strings.Split(f.envoy, ",") {
-		c, err := localenvoy.Find(plane, strings.TrimSpace(v))
+	for _, envoys := range named {
+		c, err := localenvoy.Find(plane, envoys...)
 		var unknown *binaries.UnknownVersionError
 		if errors.As(err, &unknown) {
 			return nil, usageError{fmt.Errorf("--envoy: %w", err)}
@@ -109,7 +107,7 @@ func (f *runFlags) casts() ([]localenvoy.Cast, error) {
 		if err != nil {
 			return nil, environmentError{err}
 		}
-		c.Loopback = asked.Loopback
+		c.Loopback = loopback
 		casts = append(casts, c)
 	}
 	return casts, nil
