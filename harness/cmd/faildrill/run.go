@@ -42,7 +42,10 @@ func (a *app) run() *cobra.Command {
 		Short: "Play drills and say what came out",
 		Long: "run plays drills on a backend, and judges them by their expectations; without any, by whether clients still fail\n" +
 			"after the drill has settled. Everything about a run is kept in a folder: see judge and replay.\n\n" +
-			"Exit code: 0 passed, 1 an expectation failed, 2 bad input, 3 environment, 4 inconclusive, 5 the run did\nsomething that the model does not permit, 130 interrupted.",
+			"model is the prediction alone, in virtual time; inproc has real sockets, and the engine for a proxy; envoy is real\n" +
+			"Envoy, which faildrill doctor says how to get.\n\n" +
+			"Exit code: 0 passed, 1 an expectation failed, 2 bad input or a rejected configuration, 3 something broke underneath,\n" +
+			"4 inconclusive, 5 the run did something that the model does not permit, 130 interrupted.",
 		Args: needFiles,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.play(cmd.Context(), args, &f) },
 	}
@@ -60,7 +63,7 @@ func (f *runFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.dir, "dir", "", "folder for the runs, one folder a drill (default .faildrill/runs/TIME-NAME)")
 	c.Flags().StringVar(&f.junit, "junit", "", "write JUnit XML to this file")
 	c.Flags().BoolVar(&f.keep, "keep", false, "leave the proxies standing after the drill, for an hour: see endpoints and clean")
-	c.Flags().BoolVar(&f.loopback, "loopback", false, "play on Envoy without namespaces, with --control-plane builtin; the way where there are none")
+	c.Flags().BoolVar(&f.loopback, "loopback", false, "play on Envoy without namespaces, with --control-plane builtin; by itself where there are none")
 	c.Flags().BoolVar(&f.fix, "fix", false, "play with the change that plan proposes, and judge by the outcome")
 }
 
@@ -241,8 +244,10 @@ func (a *app) judge() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "judge DIR...",
 		Short: "Judge stored runs again",
-		Long:  "judge reads run folders and judges them with the expectations that their scenario.yaml has now; nothing is played.",
-		Args:  needFolders,
+		Long: "judge reads run folders and judges them with the expectations that their scenario.yaml has now; nothing is played.\n" +
+			"The verdict in the folder becomes the new one; replay leaves it.\n\n" +
+			"Exit code: that of the run; 2 when a folder is none or cannot be read.",
+		Args: needFolders,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := knownOutput(output); err != nil {
 				return err
