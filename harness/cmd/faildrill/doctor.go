@@ -20,7 +20,8 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Say what this machine can rehearse on, what is missing, and how to get it",
 		Long: "doctor looks for what the backends need - namespaces, faildrill-live, Envoy, istiod, istioctl, space for the\n" +
-			"cache - and for runs that were kept. It changes nothing. For each thing that is missing it names the command that gets it.\n\n" +
+			"cache - and for runs that were kept. It changes nothing.\n" +
+			"For each thing that is missing it names the command that gets it.\n\n" +
 			"Exit code: 0, or 3 when a backend that is required cannot run.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
