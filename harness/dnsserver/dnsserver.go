@@ -7,8 +7,9 @@
 //	defer srv.Close()
 //
 // It speaks UDP and TCP on one address. What a name has is asked anew for every
-// question, so that a change shows with the next one. It leaves out recursion,
-// and every type of record but A and AAAA, which it answers with no data.
+// question, so that a change shows with the next one. What is Elsewhere is asked of
+// another server, and its answer passed on whole. It leaves out recursion of its
+// own, and every type of record but A and AAAA, which it answers with no data.
 package dnsserver
 
 import (
@@ -32,7 +33,8 @@ const (
 	NXDomain
 	ServFail
 	Refused
-	Silence // no answer at all
+	Silence   // no answer at all
+	Elsewhere // as Options.Forward answers; ServFail when it does not
 )
 
 // Answer is what the server says about a name.
@@ -42,9 +44,15 @@ type Answer struct {
 	TTL       time.Duration // whole seconds; a part of one is cut off
 }
 
+// Options are what a server may have beside its answers.
+type Options struct {
+	Forward string // host:port of the server for names that are Elsewhere; "": none
+}
+
 // Server answers until it is closed.
 type Server struct {
 	answer   func(name string) Answer
+	options  Options
 	udp, tcp *dns.Server
 	serving  sync.WaitGroup
 
@@ -58,11 +66,16 @@ var ErrListen = errors.New("the DNS server cannot listen")
 // Start listens on UDP and TCP. answer gets names in lower case without the dot
 // at the end, from several goroutines.
 func Start(address string, answer func(name string) Answer) (*Server, error) {
+	return Options{}.Start(address, answer)
+}
+
+// Start is Start with options.
+func (o Options) Start(address string, answer func(name string) Answer) (*Server, error) {
 	pc, ln, err := listen(address, net.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrListen, err)
 	}
-	s := &Server{answer: answer, asked: map[string]int{}}
+	s := &Server{answer: answer, options: o, asked: map[string]int{}}
 	s.udp = &dns.Server{PacketConn: pc, Handler: s}
 	s.tcp = &dns.Server{Listener: ln, Handler: s}
 	var ready sync.WaitGroup
@@ -133,17 +146,49 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	s.asked[name]++
 	s.mu.Unlock()
 	a := s.answer(name)
-	if a.Code == Silence {
+	switch a.Code {
+	case Silence:
 		return
+	case Elsewhere:
+		if m := s.elsewhere(q); m != nil {
+			s.reply(w, q, m)
+			return
+		}
+		a.Code = ServFail
 	}
 	m.Rcode = rcodes[a.Code]
 	if a.Code == NoError {
 		m.Answer = records(question, a)
 	}
+	s.reply(w, q, m)
+}
+
+func (s *Server) reply(w dns.ResponseWriter, q, m *dns.Msg) {
 	if _, ok := w.RemoteAddr().(*net.UDPAddr); ok {
 		m.Truncate(size(q))
 	}
-	_ = w.WriteMsg(m)
+	_ = w.WriteMsg(m) // who asked may have gone
+}
+
+// forwardTimeout is how long the other server may take.
+const forwardTimeout = 3 * time.Second
+
+// elsewhere is the other server's answer, over TCP when it does not fit; nil: none.
+func (s *Server) elsewhere(q *dns.Msg) *dns.Msg {
+	if s.options.Forward == "" {
+		return nil
+	}
+	for _, network := range []string{"udp", "tcp"} {
+		c := dns.Client{Net: network, Timeout: forwardTimeout}
+		m, _, err := c.Exchange(q, s.options.Forward)
+		if err != nil {
+			return nil
+		}
+		if !m.Truncated {
+			return m
+		}
+	}
+	return nil
 }
 
 // size is how large an answer over UDP may be (RFC 6891).
@@ -154,7 +199,7 @@ func size(q *dns.Msg) int {
 	return dns.MinMsgSize
 }
 
-var rcodes = [...]int{NoError: dns.RcodeSuccess, NXDomain: dns.RcodeNameError, ServFail: dns.RcodeServerFailure, Refused: dns.RcodeRefused}
+var rcodes = map[Code]int{NoError: dns.RcodeSuccess, NXDomain: dns.RcodeNameError, ServFail: dns.RcodeServerFailure, Refused: dns.RcodeRefused}
 
 func records(q dns.Question, a Answer) []dns.RR {
 	var rrs []dns.RR

@@ -105,3 +105,33 @@ func TestAddressInUse(t *testing.T) {
 		t.Errorf("got %v, want ErrListen", err)
 	}
 }
+
+// Another server's answer is passed on whole, whatever it is; when there is none, that is a failure.
+func TestElsewhere(t *testing.T) {
+	many := make([]netip.Addr, 100)
+	for i := range many {
+		many[i] = netip.AddrFrom4([4]byte{198, 18, 0, byte(i)})
+	}
+	other := start(t, map[string]Answer{"east.example": {Addresses: many}, "gone.example": {Code: NXDomain}})
+	elsewhere := func(string) Answer { return Answer{Code: Elsewhere} }
+	for _, c := range []struct {
+		forward, network, name string
+		rcode, want            int
+	}{
+		{other.Addr(), "tcp", "east.example", dns.RcodeSuccess, 100},
+		{other.Addr(), "udp", "gone.example", dns.RcodeNameError, 0},
+		{"", "udp", "east.example", dns.RcodeServerFailure, 0},
+	} {
+		s, err := Options{Forward: c.forward}.Start("127.0.0.1:0", elsewhere)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := ask(t, s, c.network, c.name, dns.TypeA)
+		if m.Rcode != c.rcode || len(m.Answer) != c.want {
+			t.Errorf("%s by %q: got %s, %d answers; want %s, %d", c.name, c.forward, dns.RcodeToString[m.Rcode], len(m.Answer), dns.RcodeToString[c.rcode], c.want)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
