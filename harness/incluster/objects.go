@@ -1,0 +1,271 @@
+package incluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
+	networking "istio.io/api/networking/v1alpha3"
+	istio "istio.io/client-go/pkg/apis/networking/v1"
+	istioalpha "istio.io/client-go/pkg/apis/networking/v1alpha3"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/faildrill/faildrill/harness/kube"
+	"github.com/faildrill/faildrill/harness/observe"
+	"github.com/faildrill/faildrill/harness/schedule"
+)
+
+const (
+	// RunLabel is on everything that a drill makes; its value is the run.
+	RunLabel = "faildrill.dev/run"
+	// clientLabel is on a client's pod; its value is the client's number.
+	clientLabel = "faildrill.dev/client"
+
+	agentContainer = "sleep" // as in Istio's own samples
+	agentProgram   = "/faildrill-agent"
+	dnsName        = "faildrill-dns"
+
+	logs          = "/faildrill"
+	logsVolume    = "faildrill-logs"
+	accessLog     = logs + "/access.log"
+	upstreamLog   = logs + "/upstream.log"
+	outlierLog    = logs + "/outlier.log"
+	bootstrapName = "faildrill-bootstrap"
+	authorities   = "faildrill-ca"
+)
+
+// Settings are what the objects of a run are made from.
+type Settings struct {
+	Namespace string
+	Run       string // the value of RunLabel
+	Agent     string // the agent's image
+	// Own says that the namespace is made for the run.
+	Own bool
+	// Regions are those of nodes, as region or region/zone: a client in one of them runs there.
+	Regions []string
+	// CA, in PEM, is at each of the paths that the configuration trusts.
+	CA      []byte
+	CAPaths []string
+}
+
+func (s *Settings) meta(name string, labels map[string]string) metav1.ObjectMeta {
+	all := map[string]string{RunLabel: s.Run}
+	maps.Copy(all, labels)
+	return metav1.ObjectMeta{Name: name, Namespace: s.Namespace, Labels: all}
+}
+
+// environment is what has to be there before any client: the DNS server's name, what
+// proxies begin with, and how far they see.
+func environment(s *Settings) ([]*kube.Object, error) {
+	bootstrap, err := json.Marshal(map[string]any{"cluster_manager": map[string]any{"outlier_detection": map[string]any{"event_log_path": outlierLog}}})
+	if err != nil {
+		return nil, err
+	}
+	var made []any
+	if s.Own {
+		n := &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: s.meta(s.Namespace, map[string]string{"istio-injection": "enabled"})}
+		n.Namespace = ""
+		made = append(made, n)
+	}
+	dns := map[string]string{"app": dnsName}
+	ports := []corev1.ServicePort{
+		{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53, TargetPort: intstr.FromInt32(dnsPort)},
+		{Name: "dns-tcp", Protocol: corev1.ProtocolTCP, Port: 53, TargetPort: intstr.FromInt32(dnsPort)},
+	}
+	made = append(made,
+		&corev1.Service{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: s.meta(dnsName, dns),
+			Spec: corev1.ServiceSpec{Selector: map[string]string{"app": dnsName, RunLabel: s.Run}, Ports: ports},
+		},
+		&corev1.Pod{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: s.meta(dnsName, map[string]string{"app": dnsName, "sidecar.istio.io/inject": "false"}),
+			Spec: corev1.PodSpec{
+				Containers:                    []corev1.Container{{Name: "dns", Image: s.Agent, Resources: small}},
+				TerminationGracePeriodSeconds: new(int64), AutomountServiceAccountToken: new(bool),
+			},
+		},
+		&corev1.ConfigMap{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: s.meta(bootstrapName, nil),
+			Data: map[string]string{"custom_bootstrap.json": string(bootstrap)},
+		},
+		// What other namespaces have under the same names is none of the drill's.
+		&istio.Sidecar{
+			TypeMeta: metav1.TypeMeta{APIVersion: "networking.istio.io/v1", Kind: "Sidecar"}, ObjectMeta: s.meta("faildrill", nil),
+			Spec: networking.Sidecar{Egress: []*networking.IstioEgressListener{{Hosts: []string{"./*", "istio-system/*"}}}},
+		},
+	)
+	if len(s.CA) > 0 {
+		made = append(made, &corev1.ConfigMap{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: s.meta(authorities, nil), Data: map[string]string{"ca.pem": string(s.CA)},
+		})
+	}
+	filter := &istioalpha.EnvoyFilter{
+		TypeMeta: metav1.TypeMeta{APIVersion: "networking.istio.io/v1alpha3", Kind: "EnvoyFilter"}, ObjectMeta: s.meta("faildrill-logs", nil),
+	}
+	if err := logged(&filter.Spec); err != nil {
+		return nil, err
+	}
+	return objects(append(made, filter))
+}
+
+// dnsPort is one that needs no privilege.
+const dnsPort = 5353
+
+// small is what a pod asks for that does little.
+var small = corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi")}}
+
+func objects(made []any) ([]*kube.Object, error) {
+	var os []*kube.Object
+	for _, m := range made {
+		o, err := kube.ObjectOf(m)
+		if err != nil {
+			return nil, err
+		}
+		os = append(os, o)
+	}
+	return os, nil
+}
+
+// logged makes the proxies write a line for each request and one for each attempt.
+func logged(f *networking.EnvoyFilter) error {
+	file := func(path string, format map[string]string) any {
+		return map[string]any{
+			"name": "envoy.access_loggers.file",
+			"typed_config": map[string]any{
+				"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog", "path": path,
+				"log_format": map[string]any{"json_format": format},
+			},
+		}
+	}
+	manager := &networking.EnvoyFilter_EnvoyConfigObjectMatch{
+		Context: networking.EnvoyFilter_SIDECAR_OUTBOUND,
+		ObjectTypes: &networking.EnvoyFilter_EnvoyConfigObjectMatch_Listener{Listener: &networking.EnvoyFilter_ListenerMatch{
+			FilterChain: &networking.EnvoyFilter_ListenerMatch_FilterChainMatch{Filter: &networking.EnvoyFilter_ListenerMatch_FilterMatch{
+				Name: "envoy.filters.network.http_connection_manager",
+			}},
+		}},
+	}
+	router := &networking.EnvoyFilter_EnvoyConfigObjectMatch{
+		Context: networking.EnvoyFilter_SIDECAR_OUTBOUND,
+		ObjectTypes: &networking.EnvoyFilter_EnvoyConfigObjectMatch_Listener{Listener: &networking.EnvoyFilter_ListenerMatch{
+			FilterChain: &networking.EnvoyFilter_ListenerMatch_FilterChainMatch{Filter: &networking.EnvoyFilter_ListenerMatch_FilterMatch{
+				Name: "envoy.filters.network.http_connection_manager", SubFilter: &networking.EnvoyFilter_ListenerMatch_SubFilterMatch{Name: "envoy.filters.http.router"},
+			}},
+		}},
+	}
+	for _, p := range []struct {
+		to    networking.EnvoyFilter_ApplyTo
+		match *networking.EnvoyFilter_EnvoyConfigObjectMatch
+		value map[string]any
+	}{
+		{networking.EnvoyFilter_NETWORK_FILTER, manager, map[string]any{"typed_config": map[string]any{
+			"@type":      "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+			"access_log": []any{file(accessLog, observe.AccessLog)},
+		}}},
+		{networking.EnvoyFilter_HTTP_FILTER, router, map[string]any{"name": "envoy.filters.http.router", "typed_config": map[string]any{
+			"@type":        "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+			"upstream_log": []any{file(upstreamLog, observe.UpstreamLog)},
+		}}},
+	} {
+		b, err := json.Marshal(p.value)
+		if err != nil {
+			return err
+		}
+		v := &structpb.Struct{}
+		if err := protojson.Unmarshal(b, v); err != nil {
+			return err
+		}
+		f.ConfigPatches = append(f.ConfigPatches, &networking.EnvoyFilter_EnvoyConfigObjectPatch{
+			ApplyTo: p.to, Match: p.match, Patch: &networking.EnvoyFilter_Patch{Operation: networking.EnvoyFilter_Patch_MERGE, Value: v},
+		})
+	}
+	return nil
+}
+
+// proxyConfig is what a proxy needs to be seen: one worker, every counter, logs
+// without delay (istio.mesh.v1alpha1.ProxyConfig).
+const proxyConfig = `{"concurrency": 1, "fileFlushInterval": "0.050s", "proxyStatsMatcher": {"inclusionRegexps": [".*"]}}`
+
+// workload is a client's Deployment: one container to send requests from, by the
+// agent, or by people with curl.
+func workload(s *Settings, c *schedule.Client, number int, nameserver string) (*kube.Object, error) {
+	labels := map[string]string{"app": objectName(c.Name), clientLabel: fmt.Sprint(number), RunLabel: s.Run}
+	maps.Copy(labels, c.Labels)
+	annotations := map[string]string{
+		"proxy.istio.io/config":              proxyConfig,
+		"sidecar.istio.io/bootstrapOverride": bootstrapName,
+	}
+	mounts := map[string]any{logsVolume: map[string]any{"mountPath": logs}}
+	volumes := []corev1.Volume{{Name: logsVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	for i, p := range s.CAPaths {
+		name := fmt.Sprintf("%s-%d", authorities, i)
+		volumes = append(volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: authorities},
+		}}})
+		mounts[name] = map[string]any{"mountPath": p, "subPath": "ca.pem", "readOnly": true}
+	}
+	mounted, err := json.Marshal(mounts)
+	if err != nil {
+		return nil, err
+	}
+	annotations["sidecar.istio.io/userVolumeMount"] = string(mounted)
+	spec := corev1.PodSpec{
+		Containers: []corev1.Container{{
+			Name: agentContainer, Image: s.Agent, Resources: small, VolumeMounts: []corev1.VolumeMount{{Name: logsVolume, MountPath: logs}},
+		}},
+		Volumes:                       volumes,
+		TerminationGracePeriodSeconds: new(int64),
+		DNSPolicy:                     corev1.DNSNone,
+		DNSConfig:                     &corev1.PodDNSConfig{Nameservers: []string{nameserver}, Searches: []string{s.Namespace + ".svc.cluster.local", "svc.cluster.local", "cluster.local"}},
+	}
+	region, zone := c.Locality.Region, c.Locality.Zone
+	switch {
+	case region == "":
+	case slices.Contains(s.Regions, strings.TrimSuffix(region+"/"+zone, "/")) && c.Locality.SubZone == "":
+		// The locality comes from where the pod runs, as everybody's does.
+		spec.NodeSelector = map[string]string{corev1.LabelTopologyRegion: region}
+		if zone != "" {
+			spec.NodeSelector[corev1.LabelTopologyZone] = zone
+		}
+		spec.Tolerations = []corev1.Toleration{{Key: "node-role.kubernetes.io/control-plane", Operator: corev1.TolerationOpExists}}
+	default:
+		// A place without a node: the label that Istio reads before the node's.
+		labels["istio-locality"] = strings.ReplaceAll(strings.TrimRight(strings.Join([]string{region, zone, c.Locality.SubZone}, "/"), "/"), "/", ".")
+	}
+	selector := map[string]string{clientLabel: labels[clientLabel], RunLabel: s.Run}
+	return kube.ObjectOf(&appsv1.Deployment{
+		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}, ObjectMeta: s.meta(objectName(c.Name), nil),
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: selector},
+			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations}, Spec: spec},
+		},
+	})
+}
+
+// objectName is a client's name as Kubernetes takes it (RFC 1123).
+func objectName(name string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			b.WriteRune(r)
+		} else {
+			b.WriteByte('-')
+		}
+	}
+	short := b.String()
+	if len(short) > 50 {
+		short = short[:50]
+	}
+	if short = strings.Trim(short, "-"); short == "" {
+		return "client"
+	}
+	return short
+}
