@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
+	osexec "os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 	"sigs.k8s.io/kind/pkg/cmd"
+	"sigs.k8s.io/kind/pkg/exec"
 
 	"github.com/faildrill/faildrill/harness/binaries"
 	"github.com/faildrill/faildrill/harness/kube"
@@ -271,7 +272,7 @@ func install(im Images) []string {
 func (c *Cluster) istio(ctx context.Context, istioctl string, s settings) error {
 	ctx, stop := context.WithTimeout(ctx, readyWithin)
 	defer stop()
-	cmd := exec.CommandContext(ctx, istioctl, append(slices.Clone(s.Install), "--kubeconfig", c.Kubeconfig, "--context", Context)...)
+	cmd := osexec.CommandContext(ctx, istioctl, append(slices.Clone(s.Install), "--kubeconfig", c.Kubeconfig, "--context", Context)...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	if err := cmd.Run(); err != nil {
@@ -290,8 +291,8 @@ func (c *Cluster) load(p *cluster.Provider, say Say) error {
 		return err
 	}
 	for _, n := range nodes {
-		id, err := nodeutils.ImageID(n, c.Agent)
-		if err == nil && id != "" {
+		have, err := exec.OutputLines(n.Command("ctr", "--namespace=k8s.io", "images", "list", "--quiet", "name==docker.io/"+c.Agent))
+		if err == nil && len(have) > 0 {
 			continue
 		}
 		say("loading %s into %s", c.Agent, n)
@@ -304,7 +305,7 @@ func (c *Cluster) load(p *cluster.Provider, say Say) error {
 
 // loadInto streams an image out of Docker.
 func loadInto(image string, load func(io.Reader) error) error {
-	save := exec.Command("docker", "save", image)
+	save := osexec.Command("docker", "save", image)
 	out, err := save.StdoutPipe()
 	if err != nil {
 		return err
