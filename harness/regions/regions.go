@@ -1,0 +1,264 @@
+// Package regions runs the fake upstreams of a drill as containers on kind's
+// network, one for each address, with testcontainers.
+//
+//	r := regions.New(schedule, image, run, journal)
+//	err := r.Start(ctx)
+//	r.Address(ip)                          // where an address of the schedule is
+//	err = r.Apply(ctx, upstream, fault)    // over the control API of each of its containers
+//	err = r.Stop(ctx)
+//
+// Every container has the label of its run, so that what a killed run left can be
+// found. testcontainers' own reaper is off: its image cannot be had everywhere,
+// and the journal does its work.
+package regions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/testcontainers/testcontainers-go"
+	tclog "github.com/testcontainers/testcontainers-go/log"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/mockupstreams"
+)
+
+// RunLabel is on every container; its value is the run.
+const RunLabel = "faildrill.dev/run"
+
+// Network is the one that kind puts its nodes on.
+const Network = "kind"
+
+// controlPort is the control API's in every container.
+const controlPort = 9901
+
+// Regions are the containers of one drill.
+type Regions struct {
+	s     *schedule.Schedule
+	image string
+	run   string
+	// journal is told before a container is made.
+	journal func(backend.Undo) error
+
+	mu         sync.Mutex
+	containers []*container
+}
+
+type container struct {
+	upstream int
+	ip       netip.Addr // of the schedule
+	c        *testcontainers.DockerContainer
+	address  netip.Addr // of the container
+	control  mockupstreams.Client
+}
+
+// New is the regions of a schedule; nothing is started. The journal is told what is to be
+// undone before it is done.
+func New(s *schedule.Schedule, image, run string, journal func(backend.Undo) error) *Regions {
+	return &Regions{s: s, image: image, run: run, journal: journal}
+}
+
+// UndoContainers is the journal's word for containers of a run.
+const UndoContainers = "remove containers"
+
+// Start starts a container for each address, side by side.
+func (r *Regions) Start(ctx context.Context) error {
+	settle()
+	if err := r.journal(backend.Undo{What: UndoContainers, Args: map[string]string{"label": RunLabel + "=" + r.run}}); err != nil {
+		return err
+	}
+	var starting sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	for i := range r.s.Upstreams {
+		for _, ip := range r.s.Upstreams[i].IPs {
+			starting.Go(func() {
+				c, err := r.start(ctx, i, ip)
+				if err != nil {
+					mu.Lock()
+					errs = append(errs, fmt.Errorf("upstream %s: %w", r.s.Upstreams[i].Name, err))
+					mu.Unlock()
+				}
+				if c != nil {
+					r.mu.Lock()
+					r.containers = append(r.containers, c)
+					r.mu.Unlock()
+				}
+			})
+		}
+	}
+	starting.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.Join(errs...)
+}
+
+// settle sets what testcontainers reads from its environment, unless it is set.
+var settle = sync.OnceFunc(func() {
+	tclog.SetDefault(log.New(io.Discard, "", 0))
+	for k, v := range map[string]string{"TESTCONTAINERS_RYUK_DISABLED": "true"} {
+		if os.Getenv(k) == "" {
+			os.Setenv(k, v)
+		}
+	}
+	// In a container without Docker's socket passed on there is no gateway to look for.
+	if _, err := os.Stat("/.dockerenv"); err == nil && os.Getenv("TESTCONTAINERS_HOST_OVERRIDE") == "" {
+		os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", "localhost")
+	}
+})
+
+func (r *Regions) start(ctx context.Context, i int, ip netip.Addr) (*container, error) {
+	u := &r.s.Upstreams[i]
+	cmd := []string{"-name", fmt.Sprintf("upstream-%d", i), "-body", "healthy: " + u.Address + "\n", "-seed", fmt.Sprint(r.s.Seed + uint64(i)), "-control", fmt.Sprintf(":%d", controlPort)}
+	for _, p := range u.Ports {
+		if u.TLS.Speaks(p) {
+			return nil, errors.New("TLS is not played by containers")
+		}
+		cmd = append(cmd, "-listen", fmt.Sprintf(":%d", p))
+	}
+	if len(u.Ports) == 0 {
+		return nil, errors.New("it has no port")
+	}
+	c, err := testcontainers.Run(ctx, r.image,
+		testcontainers.WithCmd(cmd...),
+		testcontainers.WithLabels(map[string]string{RunLabel: r.run}),
+		testcontainers.WithExposedPorts(fmt.Sprintf("%d/tcp", controlPort)),
+		testcontainers.CustomizeRequest(testcontainers.GenericContainerRequest{ContainerRequest: testcontainers.ContainerRequest{
+			Networks: []string{Network}, NetworkAliases: map[string][]string{},
+		}}),
+	)
+	if err != nil {
+		return nil, sentence(err)
+	}
+	out := &container{upstream: i, ip: ip, c: c}
+	text, err := c.ContainerIP(ctx)
+	if err != nil {
+		return out, sentence(err)
+	}
+	if out.address, err = netip.ParseAddr(text); err != nil {
+		return out, fmt.Errorf("its container's address is %q: %w", text, err)
+	}
+	at, err := c.PortEndpoint(ctx, fmt.Sprintf("%d/tcp", controlPort), "http")
+	if err != nil {
+		return out, sentence(err)
+	}
+	out.control = mockupstreams.Client{URL: at}
+	if err := out.control.Await(ctx); err != nil {
+		return out, err
+	}
+	if u.Latency > 0 {
+		err = out.control.Apply(ctx, mockupstreams.Fault{Name: "latency", Delay: mockupstreams.Duration(u.Latency)})
+	}
+	return out, err
+}
+
+// sentence is an error without testcontainers' line ends.
+func sentence(err error) error {
+	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
+}
+
+// Address is where an address of the schedule is; it is itself if no container has it.
+func (r *Regions) Address(ip netip.Addr) netip.Addr {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.containers {
+		if c.ip == ip {
+			return c.address
+		}
+	}
+	return ip
+}
+
+// Addresses are all pairs: of the schedule, and of its container.
+func (r *Regions) Addresses() map[netip.Addr]netip.Addr {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := map[netip.Addr]netip.Addr{}
+	for _, c := range r.containers {
+		m[c.ip] = c.address
+	}
+	return m
+}
+
+// of are the containers of an upstream.
+func (r *Regions) of(upstream int32) []*container {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var cs []*container
+	for _, c := range r.containers {
+		if int32(c.upstream) == upstream {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+func (r *Regions) each(upstream int32, f func(mockupstreams.Client) error) error {
+	var errs []error
+	for _, c := range r.of(upstream) {
+		errs = append(errs, f(c.control))
+	}
+	return errors.Join(errs...)
+}
+
+// Apply begins a fault of an upstream.
+func (r *Regions) Apply(ctx context.Context, upstream int32, f mockupstreams.Fault) error {
+	return r.each(upstream, func(c mockupstreams.Client) error { return c.Apply(ctx, f) })
+}
+
+// Heal ends one.
+func (r *Regions) Heal(ctx context.Context, upstream int32, name string) error {
+	return r.each(upstream, func(c mockupstreams.Client) error { return c.Heal(ctx, name) })
+}
+
+// AtWork reports whether a container of an upstream has a fault of the name.
+func (r *Regions) AtWork(ctx context.Context, upstream int32, name string) bool {
+	found := false
+	_ = r.each(upstream, func(c mockupstreams.Client) error { // one that does not answer has nothing to say
+		fs, err := c.Faults(ctx)
+		for _, f := range fs {
+			found = found || f.Name == name
+		}
+		return err
+	})
+	return found
+}
+
+// Met is how many requests met a fault of the name.
+func (r *Regions) Met(ctx context.Context, upstream int32, name string) int {
+	n := 0
+	_ = r.each(upstream, func(c mockupstreams.Client) error {
+		counts, err := c.Counts(ctx)
+		n += counts.ByFault[name]
+		return err
+	})
+	return n
+}
+
+// Stop removes the containers.
+func (r *Regions) Stop(ctx context.Context) error {
+	r.mu.Lock()
+	cs := r.containers
+	r.containers = nil
+	r.mu.Unlock()
+	var stopping sync.WaitGroup
+	errs := make([]error, len(cs))
+	for i, c := range cs {
+		stopping.Go(func() {
+			if err := testcontainers.TerminateContainer(c.c, testcontainers.StopContext(ctx), testcontainers.StopTimeout(0)); err != nil {
+				errs[i] = sentence(err)
+			}
+		})
+	}
+	stopping.Wait()
+	return errors.Join(errs...)
+}
