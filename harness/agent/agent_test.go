@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -135,8 +136,8 @@ func TestGetReadDial(t *testing.T) {
 		_, _ = io.WriteString(w, "a: 1\n")
 	})
 	c, _ := connect(t)
-	if b, err := c.Get(t.Context(), s.URL+"/stats"); err != nil || string(b) != "a: 1\n" {
-		t.Errorf("got %q, %v", b, err)
+	if p, err := c.Get(t.Context(), s.URL+"/stats"); err != nil || string(p.Body) != "a: 1\n" || p.Took <= 0 || time.Since(p.At) < 0 {
+		t.Errorf("got %+v, %v", p, err)
 	}
 	if _, err := c.Get(t.Context(), s.URL); err == nil || !strings.Contains(err.Error(), "no such page") {
 		t.Errorf("got %v", err)
@@ -156,7 +157,7 @@ func TestGetReadDial(t *testing.T) {
 		t.Error(err)
 	}
 	var e *Error
-	if err := c.Dial(t.Context(), closed(t)); !errors.As(err, &e) || e.Kind != probe.KindRefused {
+	if err := c.Dial(t.Context(), closed(t)); !errors.As(err, &e) || e.Kind != probe.KindRefused || !errors.Is(err, syscall.ECONNREFUSED) || e.Timeout() {
 		t.Errorf("got %v, want refused", err)
 	}
 }

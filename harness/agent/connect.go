@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/dnsserver"
@@ -148,6 +149,17 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Reason }
 
+// Is lets a refused connection be told as everywhere.
+func (e *Error) Is(target error) bool {
+	return e.Kind == probe.KindRefused && target == syscall.ECONNREFUSED
+}
+
+// Timeout makes it a net.Error.
+func (e *Error) Timeout() bool { return e.Kind == probe.KindTimeout }
+
+// Temporary is the rest of a net.Error.
+func (*Error) Temporary() bool { return false }
+
 // Clock compares the clocks: ahead is how much the agent's is ahead of this one, to
 // within half of trip. It is the best of several looks.
 func (c *Conn) Clock(ctx context.Context) (ahead, trip time.Duration, err error) {
@@ -219,10 +231,17 @@ func (o *outcome) outcome() probe.Outcome {
 	return p
 }
 
+// Page is what a URL has.
+type Page struct {
+	Body []byte
+	At   time.Time     // when it was read, by the agent's clock
+	Took time.Duration // from the request on
+}
+
 // Get asks the agent for what a URL has, as its pod sees it; another status than 200 is an error.
-func (c *Conn) Get(ctx context.Context, url string) ([]byte, error) {
+func (c *Conn) Get(ctx context.Context, url string) (Page, error) {
 	r, err := c.ask(ctx, call{Get: url})
-	return r.Data, err
+	return Page{r.Data, r.Now, r.Took}, err
 }
 
 // mostAtOnce is how much of a file goes into a message.

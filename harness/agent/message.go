@@ -56,14 +56,15 @@ type answered struct {
 
 // reply is what the agent says; Question begins a talk of its own.
 type reply struct {
-	ID       int64     `json:"id"`
-	Now      time.Time `json:"now,omitzero"`
-	Data     []byte    `json:"data,omitempty"`
-	Missing  bool      `json:"missing,omitempty"` // the file does not exist
-	Outcome  *outcome  `json:"outcome,omitempty"`
-	Error    string    `json:"error,omitempty"`
-	Kind     string    `json:"kind,omitempty"`     // of the error, as package probe has it
-	Question *string   `json:"question,omitempty"` // a name
+	ID       int64         `json:"id"`
+	Now      time.Time     `json:"now,omitzero"`
+	Took     time.Duration `json:"took,omitempty"` // by the agent's clock, until now
+	Data     []byte        `json:"data,omitempty"`
+	Missing  bool          `json:"missing,omitempty"` // the file does not exist
+	Outcome  *outcome      `json:"outcome,omitempty"`
+	Error    string        `json:"error,omitempty"`
+	Kind     string        `json:"kind,omitempty"`     // of the error, as package probe has it
+	Question *string       `json:"question,omitempty"` // a name
 }
 
 // outcome is a probe.Outcome.

@@ -146,9 +146,10 @@ func (s *server) send(ctx context.Context, c *call) {
 func (s *server) answer(ctx context.Context, c *call) reply {
 	switch {
 	case c.Get != "":
+		begin := time.Now()
 		b, err := get(ctx, c.Get)
 		r := replyError(c.ID, err)
-		r.Data = b
+		r.Data, r.Now, r.Took = b, time.Now(), time.Since(begin)
 		return r
 	case c.Read != nil:
 		b, err := readPart(c.Read)

@@ -71,7 +71,7 @@ func Config(predicted, observed []byte) ([]Difference, error) {
 	c := comparison{}
 	for _, name := range union(p.clusters, o.clusters) {
 		c.at = Difference{Cluster: name}
-		if !c.both(p.clusters[name], o.clusters[name], unpredicted[name]) {
+		if !c.both(p.clusters[name], o.clusters[name], unpredictedCluster(name)) {
 			continue
 		}
 		c.message(clusterFields, p.clusters[name], o.clusters[name])
@@ -81,7 +81,7 @@ func Config(predicted, observed []byte) ([]Difference, error) {
 	}
 	for _, name := range union(p.routes, o.routes) {
 		c.at = Difference{Routes: name}
-		if c.both(p.routes[name], o.routes[name], "") {
+		if c.both(p.routes[name], o.routes[name], unpredictedRoutes(o.routes[name])) {
 			c.message(routeFields, p.routes[name], o.routes[name])
 		}
 	}

@@ -52,6 +52,45 @@ var unpredicted = map[string]string{
 	"InboundPassthroughCluster": "istiod's own: for requests to the client itself",
 }
 
+// ownService is why a service of a Kubernetes cluster is there and was not predicted.
+const ownService = "a service of the cluster itself"
+
+// unpredictedCluster is why a cluster is there that was not predicted; "": there is no reason.
+func unpredictedCluster(name string) string {
+	if why := unpredicted[name]; why != "" {
+		return why
+	}
+	if host := name[strings.LastIndexByte(name, '|')+1:]; host != name && inCluster(host) {
+		return ownService
+	}
+	return ""
+}
+
+// inCluster reports whether a host is that of a Kubernetes service.
+func inCluster(host string) bool {
+	host, _, _ = strings.Cut(host, ":")
+	return strings.HasSuffix(host, ".svc.cluster.local")
+}
+
+// unpredictedRoutes is why routes are there that were not predicted; "": there is no reason.
+func unpredictedRoutes(routes object) string {
+	hosts, _ := routes["virtual_hosts"].([]any)
+	own := 0
+	for _, h := range hosts {
+		host, _ := h.(object)
+		switch name, _ := host["name"].(string); {
+		case inCluster(name):
+			own++
+		case name != "allow_any" && name != "block_all":
+			return ""
+		}
+	}
+	if own == 0 {
+		return ""
+	}
+	return ownService
+}
+
 const httpOptions = "typed_extension_protocol_options.envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 // Defaults: config.cluster.v3 of Envoy's API reference; zero values that proto3
@@ -153,6 +192,7 @@ var routeFields = fields{
 	},
 	known: []knownDifference{
 		{"virtual_hosts[block_all]", "istiod's last virtual host, for hosts that the mesh does not know"},
+		{"virtual_hosts[allow_any]", "the same where the mesh lets such requests pass"},
 		{"virtual_hosts[].routes[].metadata", "names of Istio's objects; they decide nothing"},
 		{"virtual_hosts[].routes[].decorator", "the name that tracing shows"},
 		{"virtual_hosts[].routes[].route.hash_policy", "what a request is hashed by is not modelled"},

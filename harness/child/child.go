@@ -28,8 +28,9 @@ const (
 )
 
 const (
-	wordCancel = "cancel"
-	wordKeep   = "keep"
+	wordCancel  = "cancel"
+	wordKeep    = "keep"
+	wordWritten = "written" // the entry of the undo journal is on the disk
 	// longestLine bounds a message: evidence is a config dump at most.
 	longestLine = 64 << 20
 )
@@ -66,8 +67,9 @@ func (o *outcome) err() error {
 	return nil
 }
 
-// deliver hands a message to the sink. The last one is returned.
-func (m *message) deliver(sink backend.Sink) (*outcome, error) {
+// deliver hands a message to the sink, and says when an entry of the journal is
+// written. The last message is returned.
+func (m *message) deliver(sink backend.Sink, written func() error) (*outcome, error) {
 	switch {
 	case m.Event != nil:
 		e, err := trace.ParseLine(m.Event)
@@ -78,7 +80,10 @@ func (m *message) deliver(sink backend.Sink) (*outcome, error) {
 	case m.Evidence != nil:
 		sink.Evidence(m.Evidence.Name, m.Evidence.Data)
 	case m.Undo != nil:
-		return nil, sink.Undo(*m.Undo)
+		if err := sink.Undo(*m.Undo); err != nil {
+			return nil, err
+		}
+		return nil, written()
 	case m.Result != nil:
 		return m.Result, nil
 	}

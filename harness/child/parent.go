@@ -74,7 +74,10 @@ func run(ctx context.Context, cmd *exec.Cmd, job any, sink backend.Sink, put fun
 	defer silent()
 	talking.Go(func() { talk(ctx, jobW, line, over, cmd) })
 
-	result, readErr := listen(eventsR, sink)
+	result, readErr := listen(eventsR, sink, func() error {
+		_, err := jobW.WriteString(wordWritten + "\n")
+		return err
+	})
 	if readErr != nil {
 		_ = cmd.Process.Kill() // it may wait for somebody to read; that it has ended is no error
 	}
@@ -147,7 +150,7 @@ func talk(ctx context.Context, w *os.File, job []byte, over <-chan struct{}, cmd
 }
 
 // listen reads to the child's last message, or to its death.
-func listen(r *os.File, sink backend.Sink) (*outcome, error) {
+func listen(r *os.File, sink backend.Sink, written func() error) (*outcome, error) {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 0, 1<<16), longestLine)
 	var last *outcome
@@ -156,7 +159,7 @@ func listen(r *os.File, sink backend.Sink) (*outcome, error) {
 		if err := json.Unmarshal(s.Bytes(), &m); err != nil {
 			return nil, fmt.Errorf("reading what it sees: %w", err)
 		}
-		o, err := m.deliver(sink)
+		o, err := m.deliver(sink, written)
 		if err != nil {
 			return nil, err
 		}

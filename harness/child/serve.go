@@ -42,12 +42,14 @@ func Serve(play Play, orphaned func(job []byte, played <-chan struct{})) int {
 	job := append([]byte(nil), s.Bytes()...)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	kept, played := make(chan struct{}), make(chan struct{})
+	kept, played, written := make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
 	go func() {
 		for s.Scan() {
 			switch s.Text() {
 			case wordCancel:
 				cancel()
+			case wordWritten:
+				written <- struct{}{}
 			case wordKeep:
 				close(kept)
 				return // the parent may go
@@ -59,7 +61,7 @@ func Serve(play Play, orphaned func(job []byte, played <-chan struct{})) int {
 		}
 		os.Exit(exitOrphan)
 	}()
-	w := &sink{out: out}
+	w := &sink{out: out, written: written}
 	rest, err := play(ctx, job, w)
 	close(played)
 	result := resultOf(err)
@@ -95,6 +97,9 @@ func resultOf(err error) *outcome {
 
 // sink writes to the parent.
 type sink struct {
+	undo    sync.Mutex // one entry of the journal at a time
+	written <-chan struct{}
+
 	mu  sync.Mutex
 	out *os.File
 	err error
@@ -115,10 +120,16 @@ func (s *sink) Evidence(name string, data []byte) {
 	s.send(message{Evidence: &evidence{Name: name, Data: data}})
 }
 
-// Undo does not wait until the entry is written down: what a child changes ends with it.
+// Undo returns when the entry is written down. A parent that cannot is gone, or ends this process.
 func (s *sink) Undo(u backend.Undo) error {
+	s.undo.Lock()
+	defer s.undo.Unlock()
 	s.send(message{Undo: &u})
-	return s.failed()
+	if err := s.failed(); err != nil {
+		return err
+	}
+	<-s.written
+	return nil
 }
 
 func (s *sink) failed() error {

@@ -64,8 +64,9 @@ func (o ownImage) static(name string) error {
 	return nil
 }
 
-// build has Docker make the image, unless it has it, and is its name.
-func (o ownImage) build(ctx context.Context, base string, say Say) (string, error) {
+// build has Docker make the image, unless it has it, and is its name. It is an error
+// that Docker lacks it if it may not be made.
+func (o ownImage) build(ctx context.Context, base string, say Say, make bool) (string, error) {
 	file, err := o.find()
 	if err != nil {
 		return "", err
@@ -82,6 +83,9 @@ func (o ownImage) build(ctx context.Context, base string, say Say) (string, erro
 	id, err := imageID(ctx, image)
 	if err != nil || id != "" {
 		return image, err
+	}
+	if !make {
+		return "", fmt.Errorf("%w (Docker has no %s)", ErrDown, image)
 	}
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)

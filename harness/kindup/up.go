@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/kind/pkg/exec"
 
 	"github.com/faildrill/faildrill/harness/binaries"
+	"github.com/faildrill/faildrill/harness/images"
 	"github.com/faildrill/faildrill/harness/kube"
 )
 
@@ -50,21 +51,22 @@ const DefaultRegion = "us-east1/us-east1-b"
 
 // Cluster is one that is up.
 type Cluster struct {
-	Kubeconfig string `json:"kubeconfig"`
-	Context    string `json:"context"`
-	Agent      string `json:"agent"` // images
-	Mock       string `json:"mock"`
-	Istio      string `json:"istio"` // versions
-	Kubernetes string `json:"kubernetes"`
+	Regions    []string `json:"regions"`
+	Kubeconfig string   `json:"kubeconfig"`
+	Context    string   `json:"context"`
+	Agent      string   `json:"agent"` // images
+	Mock       string   `json:"mock"`
+	Istio      string   `json:"istio"` // versions
+	Kubernetes string   `json:"kubernetes"`
 }
 
 // settings are what a cluster is made from; two of the same are the same cluster.
 type settings struct {
-	Images  Images   `json:"images"`
-	Node    string   `json:"node"` // Docker's name of its contents; "": it was not there yet
-	Regions []string `json:"regions"`
-	Istio   string   `json:"istio"`
-	Install []string `json:"install"`
+	Images  images.Images `json:"images"`
+	Node    string        `json:"node"` // Docker's name of its contents; "": it was not there yet
+	Regions []string      `json:"regions"`
+	Istio   string        `json:"istio"`
+	Install []string      `json:"install"`
 }
 
 func (s settings) fingerprint() string {
@@ -82,46 +84,16 @@ const readyWithin = 4 * time.Minute
 // Up makes the cluster, or finds it as it should be. When the context is done, what was begun is
 // taken down.
 func Up(ctx context.Context, o Options, say Say) (*Cluster, error) {
-	if len(o.Regions) == 0 {
-		o.Regions = []string{DefaultRegion}
-	}
-	if _, err := docker(ctx, nil, "info", "--format", "{{.ServerVersion}}"); err != nil {
-		return nil, fmt.Errorf("kind needs Docker: %w", err)
-	}
-	cache, err := binaries.Default()
+	start := time.Now()
+	c, s, istioctl, err := plan(ctx, o, say, true)
 	if err != nil {
 		return nil, err
 	}
-	ctl, err := binaries.Istioctl()
-	if err != nil {
-		return nil, err
-	}
-	images, err := Find(cache, ctl.Version)
-	if err != nil {
-		return nil, err
-	}
-	if err := images.ensure(ctx, say); err != nil {
-		return nil, err
-	}
-	c := &Cluster{Kubeconfig: filepath.Join(cache.Dir, "kind", "kubeconfig"), Context: Context, Istio: ctl.Version}
-	if c.Mock, err = mockImage.build(ctx, "", say); err != nil {
-		return nil, err
-	}
-	if c.Agent, err = agentImage.build(ctx, images.Base, say); err != nil {
-		return nil, err
-	}
-	s := settings{Images: images, Regions: o.Regions, Istio: ctl.Version, Install: install(images)}
-	if images.Node != "" {
-		if s.Node, err = imageID(ctx, images.Node); err != nil {
-			return nil, err
-		}
-	}
-	p := cluster.NewProvider(cluster.ProviderWithDocker(), cluster.ProviderWithLogger(cmd.NewLogger()))
+	p := provider()
 	if err := os.MkdirAll(filepath.Dir(c.Kubeconfig), 0o755); err != nil {
 		return nil, err
 	}
-	start := time.Now()
-	made, err := c.ensure(ctx, p, s, ctl.Path, say)
+	made, err := c.ensure(ctx, p, s, istioctl, say)
 	if err != nil {
 		if made {
 			_ = p.Delete(Name, c.Kubeconfig) // what broke is told; a cluster in pieces helps nobody
@@ -137,6 +109,72 @@ func Up(ctx context.Context, o Options, say Say) (*Cluster, error) {
 		say("the cluster is up already")
 	}
 	return c, nil
+}
+
+// plan is the cluster that is wanted. It makes the images that Docker lacks if it may.
+func plan(ctx context.Context, o Options, say Say, make bool) (c *Cluster, s settings, istioctl string, err error) {
+	if len(o.Regions) == 0 {
+		o.Regions = []string{DefaultRegion}
+	}
+	if _, err := docker(ctx, nil, "info", "--format", "{{.ServerVersion}}"); err != nil {
+		return nil, s, "", fmt.Errorf("kind needs Docker: %w", err)
+	}
+	cache, err := binaries.Default()
+	if err != nil {
+		return nil, s, "", err
+	}
+	ctl, err := binaries.Istioctl()
+	if err != nil {
+		return nil, s, "", err
+	}
+	im, err := images.Find(cache, ctl.Version)
+	if err != nil {
+		return nil, s, "", err
+	}
+	if make {
+		if err := ensure(ctx, im, say); err != nil {
+			return nil, s, "", err
+		}
+	}
+	c = &Cluster{Regions: o.Regions, Kubeconfig: filepath.Join(cache.Dir, "kind", "kubeconfig"), Context: Context, Istio: ctl.Version}
+	if c.Mock, err = mockImage.build(ctx, "", say, make); err != nil {
+		return nil, s, "", err
+	}
+	if c.Agent, err = agentImage.build(ctx, im.Base, say, make); err != nil {
+		return nil, s, "", err
+	}
+	s = settings{Images: im, Regions: o.Regions, Istio: ctl.Version, Install: install(im)}
+	if im.Node != "" {
+		s.Node, err = imageID(ctx, im.Node)
+	}
+	return c, s, ctl.Path, err
+}
+
+// ErrDown says that the cluster is not there, or is not what Up would make.
+var ErrDown = errors.New("the kind cluster is not up: faildrill kind up")
+
+// Find is the cluster that is up. It changes nothing.
+func Find(ctx context.Context, o Options) (*Cluster, error) {
+	c, s, _, err := plan(ctx, o, func(string, ...any) {}, false)
+	if err != nil {
+		return nil, err
+	}
+	p := provider()
+	names, err := p.List()
+	if err != nil {
+		return nil, fmt.Errorf("asking kind for its clusters: %w", err)
+	}
+	if !slices.Contains(names, Name) {
+		return nil, ErrDown
+	}
+	if why := c.stale(ctx, p, s); why != "" {
+		return nil, fmt.Errorf("%w (%s)", ErrDown, why)
+	}
+	return c, nil
+}
+
+func provider() *cluster.Provider {
+	return cluster.NewProvider(cluster.ProviderWithDocker(), cluster.ProviderWithLogger(cmd.NewLogger()))
 }
 
 // ensure makes the cluster unless it is there; made says that it began to.
@@ -251,7 +289,7 @@ func config(s settings) *v1alpha4.Cluster {
 }
 
 // install are istioctl's arguments. The proxies of drills bring their own settings.
-func install(im Images) []string {
+func install(im images.Images) []string {
 	args := []string{
 		"install", "-y", "--set", "profile=minimal", "--set", "hub=" + im.Hub, "--set", "tag=" + im.Tag,
 		// The defaults are for a cluster with work to do; here two istiods would not fit beside each other.
@@ -322,7 +360,7 @@ func Down(_ context.Context, say Say) error {
 	if err != nil {
 		return err
 	}
-	p := cluster.NewProvider(cluster.ProviderWithDocker(), cluster.ProviderWithLogger(cmd.NewLogger()))
+	p := provider()
 	names, err := p.List()
 	if err != nil {
 		return fmt.Errorf("asking kind for its clusters: %w", err)

@@ -173,16 +173,20 @@ func meshOf(m *scenario.Mesh) istio.Mesh {
 	return out
 }
 
-// meshConfigOf is the same as istiod reads it (istio.mesh.v1alpha1.MeshConfig).
+// istiosTimeout is MeshConfig's default of connectTimeout.
+const istiosTimeout = 10 * time.Second
+
+// meshConfigOf is the same as istiod reads it (istio.mesh.v1alpha1.MeshConfig), without
+// what is its default: a cluster whose mesh is as installed plays the drill.
 func meshConfigOf(m *scenario.Mesh) map[string]any {
 	if m == nil {
 		return nil
 	}
 	out, locality := map[string]any{}, map[string]any{}
-	if m.ConnectTimeout > 0 {
+	if m.ConnectTimeout > 0 && time.Duration(m.ConnectTimeout) != istiosTimeout {
 		out["connectTimeout"] = time.Duration(m.ConnectTimeout).String()
 	}
-	if m.LocalityFailover != nil {
+	if m.LocalityFailover != nil && !*m.LocalityFailover {
 		locality["enabled"] = *m.LocalityFailover
 	}
 	var failover []any

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ type Proxy struct {
 	Name   string // of its client
 	Client int
 	// Ask asks its admin interface for a path.
-	Ask func(path string) ([]byte, error)
+	Ask func(path string) (Answer, error)
 	// Home is the schedule's address for one that the proxy knows, host:port; nil: the same.
 	Home func(address string) string
 	// NameOf is the schedule's name for one that the proxy has for a host; nil: the same.
@@ -36,16 +37,28 @@ type Proxy struct {
 	waits []observe.Wait
 }
 
+// Answer is what the admin interface said, and when, by this process's clock, as
+// near to the proxy as somebody looked.
+type Answer struct {
+	Body []byte
+	At   time.Time
+	Took time.Duration
+}
+
 // Get asks the admin interface, and remembers how long that took.
 func (x *Proxy) Get(path string) ([]byte, error) {
-	begin := time.Now()
-	defer func() {
-		end := time.Now()
+	a, err := x.get(path)
+	return a.Body, err
+}
+
+func (x *Proxy) get(path string) (Answer, error) {
+	a, err := x.Ask(path)
+	if err == nil {
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		x.busy = append(x.busy, observe.Busy{End: end, For: end.Sub(begin)})
-	}()
-	return x.Ask(path)
+		x.busy = append(x.busy, observe.Busy{End: a.At, For: a.Took})
+	}
+	return a, err
 }
 
 // Live reports whether Envoy says that it takes requests.
@@ -223,19 +236,22 @@ func (x *Proxy) waiting() func() {
 }
 
 func (x *Proxy) poll(hosts bool) {
-	m, err := x.stats(pollFilter + "&usedonly")
-	if err != nil {
-		return // it is busy, or has died: whoever waits for it says so
-	}
-	poll := observe.Poll{At: time.Now(), Counters: m}
+	counters := map[string]int64{}
 	if hosts {
 		if b, err := x.Get("/clusters"); err == nil {
 			for k, v := range observe.Clusters(b) {
-				poll.Counters[x.homeOfCounter(k)] = v
+				counters[x.homeOfCounter(k)] = v
 			}
-			poll.At = time.Now()
 		}
 	}
+	// The clusters' counters come last: what they count has no line in a log, and is
+	// looked for before the reading.
+	a, err := x.get("/stats?filter=" + pollFilter + "&usedonly")
+	if err != nil {
+		return // it is busy, or has died: whoever waits for it says so
+	}
+	maps.Copy(counters, observe.Stats(a.Body))
+	poll := observe.Poll{At: a.At, Counters: counters}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.polls = append(x.polls, poll)

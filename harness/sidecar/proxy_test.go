@@ -15,13 +15,13 @@ import (
 // envoy is an admin interface by path, without what follows the question mark.
 type envoy map[string]string
 
-func (e envoy) ask(path string) ([]byte, error) {
+func (e envoy) ask(path string) (Answer, error) {
 	path, _, _ = strings.Cut(path, "?")
 	text, ok := e[path]
 	if !ok {
-		return nil, fmt.Errorf("no page %s", path)
+		return Answer{}, fmt.Errorf("no page %s", path)
 	}
-	return []byte(text), nil
+	return Answer{Body: []byte(text), At: time.Now()}, nil
 }
 
 func await(ctx context.Context, _ string, done func() (bool, error)) error {

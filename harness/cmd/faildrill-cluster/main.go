@@ -11,10 +11,15 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/faildrill/faildrill/harness/backend/kindcluster/inside"
+	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/kindup"
 )
 
 func main() {
+	if len(os.Args) == 1 {
+		os.Exit(child.Serve(inside.Play, inside.Orphaned))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/inproc"
+	"github.com/faildrill/faildrill/harness/backend/kindcluster"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/backend/model"
 	"github.com/faildrill/faildrill/harness/binaries"
@@ -31,7 +32,7 @@ func drillsOf(parts []part) []*schedule.Drill {
 }
 
 // backends are the words after --on.
-var backends = []string{"model", "inproc", "envoy"}
+var backends = []string{"model", "inproc", "envoy", "kind"}
 
 // cast gives every drill its backend. With several Envoys named each drill is
 // played on each of them.
@@ -45,6 +46,20 @@ func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
 		}
 		for i, name := range folderNames(drills) {
 			parts = append(parts, part{drills[i], b, f.scale, name})
+		}
+		return parts, nil
+	}
+	if f.on == kindcluster.Name {
+		b, err := kindcluster.New()
+		if err != nil {
+			return nil, environmentError{err}
+		}
+		for i, name := range folderNames(drills) {
+			d, err := b.Live(drills[i])
+			if err != nil {
+				return nil, environmentError{err}
+			}
+			parts = append(parts, part{d, b, f.scale, name})
 		}
 		return parts, nil
 	}

@@ -55,7 +55,7 @@ func (a *app) run() *cobra.Command {
 
 func (f *runFlags) register(c *cobra.Command) {
 	f.inputFlags.register(c)
-	c.Flags().StringVar(&f.on, "on", "inproc", "backend: model, inproc or envoy")
+	c.Flags().StringVar(&f.on, "on", "inproc", "backend: model, inproc, envoy or kind")
 	c.Flags().StringVar(&f.controlPlane, "control-plane", string(localenvoy.Istiod), "where Envoy's configuration comes from: istiod, or builtin for the prediction of it")
 	c.Flags().StringVar(&f.envoy, "envoy", "", "releases of Envoy to play on, as 1.36,1.40 (default: the drill's own, else the newest in the cache)")
 	c.Flags().IntVarP(&f.parallel, "parallel", "j", 16, "drills side by side")

@@ -164,17 +164,18 @@ func (x *proxy) tail() string {
 var adminClient = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 
 // ask asks the admin interface.
-func (x *proxy) ask(path string) ([]byte, error) {
+func (x *proxy) ask(path string) (sidecar.Answer, error) {
+	begin := time.Now()
 	r, err := adminClient.Get("http://" + x.admin.String() + path)
 	if err != nil {
-		return nil, err
+		return sidecar.Answer{}, err
 	}
 	defer r.Body.Close()
 	b, err := io.ReadAll(r.Body)
 	if err == nil && r.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s: %s", path, r.Status, bytes.TrimSpace(b))
 	}
-	return b, err
+	return sidecar.Answer{Body: b, At: time.Now(), Took: time.Since(begin)}, err
 }
 
 // live reports whether Envoy says that it takes requests. A port that the system

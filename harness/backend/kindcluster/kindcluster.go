@@ -1,0 +1,219 @@
+// Package kindcluster is the backend that rehearses a drill on a kind cluster with
+// Istio: Kubernetes, istiod and injected sidecars as they are, the fake upstreams in
+// containers on kind's network.
+//
+//	b, err := kindcluster.New()
+//	if m := b.Missing(s); len(m) > 0 { ... }     // what it cannot play, and why
+//	err = b.Play(ctx, s, &sink)
+//
+// Each drill has a namespace of its own, so that several play side by side. Play
+// starts the program faildrill-cluster, which knows Kubernetes; `faildrill` itself
+// does not link it.
+package kindcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/binaries"
+	"github.com/faildrill/faildrill/harness/child"
+	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/images"
+	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// Name is the backend's.
+const Name = "kind"
+
+// Job is what the program is told.
+type Job struct {
+	Schedule *schedule.Schedule `json:"schedule"`
+}
+
+// Backend plays schedules on the kind cluster. Any number of plays may run at once.
+type Backend struct {
+	program string
+	istio   string // releases of what plays
+	envoy   string
+}
+
+var _ backend.Backend = Backend{}
+
+// New finds the program, and what the cluster is made of.
+func New() (Backend, error) {
+	p, err := Program()
+	if err != nil {
+		return Backend{}, err
+	}
+	c, err := binaries.Default()
+	if err != nil {
+		return Backend{}, err
+	}
+	ctl, err := binaries.Istioctl()
+	if err != nil {
+		return Backend{}, err
+	}
+	im, err := images.Find(c, ctl.Version)
+	return Backend{program: p, istio: ctl.Version, envoy: im.Envoy}, err
+}
+
+// ProgramVariable names the program faildrill-cluster when it is not beside the executable.
+const ProgramVariable = "FAILDRILL_CLUSTER"
+
+// ErrProgram says that faildrill-cluster is not to be found.
+var ErrProgram = errors.New("the program faildrill-cluster is missing")
+
+// Program finds faildrill-cluster: $FAILDRILL_CLUSTER, beside this executable, or in PATH.
+func Program() (string, error) {
+	const name = "faildrill-cluster"
+	if p := os.Getenv(ProgramVariable); p != "" {
+		if _, err := os.Stat(p); err != nil {
+			return "", fmt.Errorf("%w: $%s is %s: %v", ErrProgram, ProgramVariable, p, err)
+		}
+		return filepath.Abs(p)
+	}
+	own, err := os.Executable()
+	if err == nil {
+		if p := filepath.Join(filepath.Dir(own), name); regular(p) {
+			return p, nil
+		}
+	}
+	p, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%w: it is neither beside %s nor in PATH; build it: make build", ErrProgram, own)
+	}
+	return filepath.Abs(p)
+}
+
+func regular(name string) bool {
+	i, err := os.Stat(name)
+	return err == nil && i.Mode().IsRegular()
+}
+
+// Name is kind.
+func (Backend) Name() string { return Name }
+
+// Live is a drill as the cluster plays it: predicted with the releases that are there, unless
+// it is about releases whose rules were not measured.
+func (b Backend) Live(d *schedule.Drill) (*schedule.Drill, error) {
+	if d.Profile.EnvoyMark != istio.Measured || minor(d.Profile.Envoy) == minor(b.envoy) {
+		return d, nil
+	}
+	p, err := istio.ParseProfile(fmt.Sprintf("istio=%s,envoy=%s", d.Profile.Istio, b.envoy))
+	if err != nil {
+		return nil, err
+	}
+	own := *d
+	own.Profile = p
+	return &own, nil
+}
+
+// Play plays the schedule in a namespace of its own.
+func (b Backend) Play(ctx context.Context, s *schedule.Schedule, sink backend.Sink) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return child.Run(ctx, exec.Command(b.program), Job{Schedule: s}, sink)
+}
+
+// Missing lists what the schedule needs and this backend lacks.
+func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
+	var ms []backend.Missing
+	add := func(feature, why string, args ...any) {
+		ms = append(ms, backend.Missing{Feature: feature, Why: fmt.Sprintf(why, args...)})
+	}
+	if minor(s.Profile.Envoy) != minor(b.envoy) {
+		add("Envoy "+s.Profile.Envoy, "the drill follows its rules, and the sidecars here are %s", b.envoy)
+	}
+	if minor(s.Profile.Istio) != minor(b.istio) {
+		add("Istio "+s.Profile.Istio, "the drill follows its rules, and the cluster has %s", b.istio)
+	}
+	if s.Scale != 1 {
+		add("scaled configuration", "istiod reads the durations of the YAML as they are; play it at scale 1")
+	}
+	if len(s.MeshConfig) > 0 {
+		add("mesh configuration", "it is the whole cluster's, and other drills play there")
+	}
+	namespaces := map[string]bool{}
+	for _, ds := range s.Documents {
+		for _, d := range ds {
+			if d.Namespace == "istio-system" {
+				add("configuration of the root namespace", "%s %s would be the whole cluster's", d.Kind, d.Name)
+			}
+			namespaces[d.Namespace] = true
+		}
+	}
+	for i := range s.Clients {
+		namespaces[s.Clients[i].Namespace] = true
+		if strings.HasPrefix(s.Clients[i].Load.URL, "https:") {
+			add("https clients", "%s would speak TLS through its proxy", s.Clients[i].Name)
+		}
+	}
+	delete(namespaces, "")
+	if len(namespaces) > 1 {
+		add("several namespaces", "a drill has one of its own")
+	}
+	for i := range s.Upstreams {
+		u := &s.Upstreams[i]
+		if _, err := netip.ParseAddr(u.Address); err == nil {
+			add("endpoints given by address", "%s would have to be routed to its container", u.Address)
+		}
+		if u.TLS != nil {
+			add("TLS upstreams", "the containers of %s speak HTTP", u.Name)
+		}
+	}
+	for i := range s.Steps {
+		switch f := s.Steps[i].Fault; {
+		case f == nil:
+		case f.Behaviour == schedule.Blackhole:
+			add("blackhole", "SYNs to a container are not lost here")
+		case f.Behaviour == schedule.Addresses:
+			add("other addresses of a name", "a container has one")
+		}
+	}
+	for _, cs := range s.Configs {
+		for i := range cs {
+			l := &s.Clients[i].Load
+			r := engine.Route(&cs[i], l.Host, l.Port, l.Path)
+			if r == nil {
+				continue
+			}
+			if c := cs[i].Cluster(r.Cluster); c != nil {
+				if c.Type == xds.OriginalDst {
+					add("resolution NONE", "%s sends requests where the client meant to", c.Name)
+				}
+				if c.MaxConcurrentStreams > 0 {
+					add("HTTP/2 to upstreams", "%s speaks it, and the fake upstreams speak HTTP/1.1", c.Name)
+				}
+			}
+		}
+	}
+	return unique(ms)
+}
+
+func unique(ms []backend.Missing) []backend.Missing {
+	seen := map[backend.Missing]bool{}
+	var out []backend.Missing
+	for _, m := range ms {
+		if !seen[m] {
+			seen[m] = true
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// minor is the release without its patch: 1.40 of 1.40.0.
+func minor(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}
