@@ -53,13 +53,33 @@ func differences(t *testing.T, predicted, observed []byte) []check.Difference {
 	return list
 }
 
-// What istiod sends is what was predicted, but for what is known; and what is
-// known to differ does: a line of the table that no dump shows has to go.
+// file is a stored part of a comparison.
+func file(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "config", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// What istiod sends, to a proxy by itself and to one in a cluster, is what was
+// predicted, but for what is known; and what is known to differ does: a line of the
+// table that no dump shows has to go.
 func TestConfigOfIstiod(t *testing.T) {
 	predicted, observed := realDump(t)
-	list := differences(t, predicted, observed)
+	list := append(differences(t, predicted, observed), differences(t, file(t, "kind-predicted.json"), file(t, "kind.json"))...)
 	for _, d := range check.Unexplained(list) {
 		t.Errorf("unexplained: %s", d)
+	}
+	own := 0
+	for _, d := range list {
+		if strings.HasSuffix(d.Cluster, ".svc.cluster.local") || d.Routes == "15010" {
+			own++
+		}
+	}
+	if own < 3 {
+		t.Errorf("%d differences are services of the cluster, want clusters and routes", own)
 	}
 	for _, k := range check.KnownDifferences() {
 		if !slices.ContainsFunc(list, func(d check.Difference) bool {

@@ -1,0 +1,100 @@
+package kindcluster
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/xds"
+)
+
+// playable is a schedule that the cluster can play.
+func playable(t *testing.T) *schedule.Schedule {
+	t.Helper()
+	p, err := istio.ParseProfile("istio=1.31,envoy=1.40")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &schedule.Schedule{
+		Profile: p, Scale: 1,
+		Clients:   []schedule.Client{{Name: "sleep", Namespace: "default", Load: schedule.Load{URL: "http://mydb.com/"}}},
+		Upstreams: []schedule.Upstream{{Name: "east", Address: "east.example", IPs: []netip.Addr{netip.MustParseAddr("198.18.0.1")}, Ports: []uint32{80}}},
+		Documents: [][]schedule.Document{{{Kind: "ServiceEntry", Namespace: "default", Name: "mydb"}}},
+		Configs:   [][]xds.Config{{{}}},
+	}
+}
+
+// What is missing is named, each once.
+func TestMissing(t *testing.T) {
+	b := Backend{istio: "1.31.0", envoy: "1.40.0"}
+	for feature, change := range map[string]func(*schedule.Schedule){
+		"":                                    func(*schedule.Schedule) {},
+		"Envoy 1.36.4":                        func(s *schedule.Schedule) { s.Profile.Envoy = "1.36.4" },
+		"Istio 1.19":                          func(s *schedule.Schedule) { s.Profile.Istio = "1.19" },
+		"scaled configuration":                func(s *schedule.Schedule) { s.Scale = 4 },
+		"mesh configuration":                  func(s *schedule.Schedule) { s.MeshConfig = map[string]any{"connectTimeout": "1s"} },
+		"configuration of the root namespace": func(s *schedule.Schedule) { s.Documents[0][0].Namespace, s.Clients[0].Namespace = "istio-system", "istio-system" },
+		"several namespaces":                  func(s *schedule.Schedule) { s.Documents[0][0].Namespace = "weather" },
+		"https clients":                       func(s *schedule.Schedule) { s.Clients[0].Load.URL = "https://mydb.com/" },
+		"endpoints given by address":          func(s *schedule.Schedule) { s.Upstreams[0].Address = "198.18.0.1" },
+		"TLS upstreams":                       func(s *schedule.Schedule) { s.Upstreams[0].TLS = &schedule.TLS{} },
+		"blackhole":                           func(s *schedule.Schedule) { s.Steps = faults(schedule.Blackhole) },
+		"other addresses of a name":           func(s *schedule.Schedule) { s.Steps = faults(schedule.Addresses) },
+	} {
+		s := playable(t)
+		change(s)
+		ms := b.Missing(s)
+		if feature == "" && len(ms) > 0 || feature != "" && (len(ms) != 1 || ms[0].Feature != feature || ms[0].Why == "") {
+			t.Errorf("want %q missing, got %+v", feature, ms)
+		}
+	}
+}
+
+func faults(b string) []schedule.Step {
+	step := schedule.Step{Kind: schedule.KindFault, Fault: &schedule.Fault{Behaviour: b}}
+	return []schedule.Step{step, step}
+}
+
+// A drill is predicted with what plays, unless it is about a release that nobody measured.
+func TestLive(t *testing.T) {
+	b := Backend{istio: "1.31.0", envoy: "1.40.0"}
+	for from, want := range map[string]string{"istio=1.31,envoy=1.39.3": "1.40.0", "istio=1.31,envoy=1.40": "1.40", "1.19": ""} {
+		p, err := istio.ParseProfile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := b.Live(&schedule.Drill{Profile: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == "" {
+			want = p.Envoy
+		}
+		if d.Profile.Envoy != want {
+			t.Errorf("%s: played with %s, want %s", from, d.Profile.Envoy, want)
+		}
+	}
+}
+
+func TestProgram(t *testing.T) {
+	t.Setenv("PATH", "")
+	t.Setenv(ProgramVariable, "")
+	if _, err := Program(); !errors.Is(err, ErrProgram) {
+		t.Errorf("got %v", err)
+	}
+	name := filepath.Join(t.TempDir(), "program")
+	t.Setenv(ProgramVariable, name)
+	if _, err := Program(); !errors.Is(err, ErrProgram) {
+		t.Errorf("got %v", err)
+	}
+	if err := os.WriteFile(name, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Program(); err != nil || p != name {
+		t.Errorf("got %s, %v", p, err)
+	}
+}
