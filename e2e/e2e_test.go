@@ -29,6 +29,7 @@ import (
 	"github.com/faildrill/faildrill/harness"
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/inproc"
+	"github.com/faildrill/faildrill/harness/backend/kindcluster"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/backend/model"
 	"github.com/faildrill/faildrill/harness/report"
@@ -43,6 +44,8 @@ var (
 	all      = flag.Bool("e2e", false, "play on every backend that this machine can run, not on the model alone")
 	require  = flag.String("require", "", "backends that have to run, as envoy,inproc, also with a release, as envoy@1.36: it is a failure if this machine cannot")
 	runs     = flag.String("runs", "", "folder for the runs (default: a temporary one)")
+	only     = flag.String("only", "", "backends to play on, as envoy,kind (default: all that run here)")
+	scenes   = flag.String("scenarios", "scenarios", "scenarios to play, as paths below the repository, with commas")
 	parallel = flag.Int("drills", 32, "drills side by side, at most")
 	busy     = flag.Float64("busy", 0.65, "how much of the machine's cores drills may take together, by the estimate that is made of each")
 )
@@ -55,24 +58,29 @@ type suite struct {
 	what   string    // the programs that play, if any
 	envoys []string  // their releases, the newest first
 	why    string    // it does not run here; empty: it does
+	share  float64   // of a core that a drill takes for as long as it lasts
+	after  bool      // it plays when the others have played: it has a machine of its own to start
 }
 
 func fixed(b backend.Backend) func(*schedule.Drill) (*schedule.Drill, backend.Backend, error) {
 	return func(d *schedule.Drill) (*schedule.Drill, backend.Backend, error) { return d, b, nil }
 }
 
-// suites are the backends of this release, and kind, which none of them is yet.
+// suites are the backends.
 var suites = sync.OnceValue(func() []suite {
 	s := []suite{
 		{name: "model", on: fixed(model.Backend{})},
 		{name: "inproc", on: fixed(inproc.New()), scales: []float64{2, 5}},
 		onEnvoy("envoy", localenvoy.Istiod),
 		onEnvoy("envoy-builtin", localenvoy.Builtin),
-		{name: "kind", why: "not part of this release"},
+		onKind(),
 	}
-	for i := range s[1:] {
-		if !*all {
-			s[i+1].why = "only the model plays without -e2e"
+	for i := range s {
+		switch {
+		case i > 0 && !*all:
+			s[i].why = "only the model plays without -e2e"
+		case *only != "" && !slices.Contains(strings.Split(*only, ","), s[i].name):
+			s[i].why = "not asked for"
 		}
 	}
 	return s
@@ -111,6 +119,28 @@ func onEnvoy(name string, plane localenvoy.ControlPlane) suite {
 	return s
 }
 
+// onKind is the kind cluster, if it is up.
+func onKind() suite {
+	s := suite{name: kindcluster.Name, share: kindShare, after: true}
+	b, err := kindcluster.New()
+	if err != nil {
+		s.why = err.Error()
+		return s
+	}
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	if s.what, err = b.Status(ctx); err != nil {
+		s.why = err.Error()
+		return s
+	}
+	s.envoys = []string{b.Envoy()}
+	s.on = func(d *schedule.Drill) (*schedule.Drill, backend.Backend, error) {
+		d, err := b.Live(d)
+		return d, b, err
+	}
+	return s
+}
+
 // lacks says which of the required backends this is and cannot be; "": none.
 func (s *suite) lacks(required []string) string {
 	for _, r := range required {
@@ -145,6 +175,7 @@ type spec struct {
 // the programs take until they run.
 const (
 	idleShare   = 0.03
+	kindShare   = 0.2 // with the pods' start
 	requestTime = time.Millisecond
 	starting    = 300 * time.Millisecond
 	modelShare  = 0.5 // for an instant
@@ -162,13 +193,17 @@ func (s *spec) measure() {
 		requests += c.Clients[i].Load.Count
 	}
 	s.lasts = time.Duration(float64(c.Duration) / s.options.Scale)
-	s.share = idleShare + float64(requests)*float64(requestTime)/float64(max(s.lasts, time.Second))
+	s.share = max(idleShare, s.suite.share) + float64(requests)*float64(requestTime)/float64(max(s.lasts, time.Second))
 }
 
 func (s *spec) name() string { return s.scenario + " on " + s.suite.name }
 
 func TestScenarios(t *testing.T) {
-	specs, err := load(filepath.Join("..", "scenarios"))
+	var paths []string
+	for _, p := range strings.Split(*scenes, ",") {
+		paths = append(paths, filepath.Join("..", p))
+	}
+	specs, err := load(paths)
 	if err != nil {
 		t.Fatalf("loading the scenarios:\n%v", err)
 	}
@@ -251,13 +286,13 @@ func why(p *harness.Played) string {
 }
 
 // load makes the drills of every scenario for every backend that runs.
-func load(path string) ([]*spec, error) {
+func load(paths []string) ([]*spec, error) {
 	var specs []*spec
 	for _, s := range suites() {
 		if s.why != "" {
 			continue
 		}
-		inputs, err := scenario.Load(scenario.Disk(), []string{path})
+		inputs, err := scenario.Load(scenario.Disk(), paths)
 		if err != nil {
 			return nil, err
 		}
@@ -274,7 +309,7 @@ func load(path string) ([]*spec, error) {
 		}
 	}
 	if len(specs) == 0 {
-		return nil, fmt.Errorf("no scenario below %s", path)
+		return nil, fmt.Errorf("no scenario below %s", strings.Join(paths, ", "))
 	}
 	return specs, nil
 }
@@ -297,9 +332,25 @@ func play(ctx context.Context, specs []*spec, root string) {
 		s.options = harness.RunOptions{Folder: folder, Scale: harness.FastestScale(s.drill, s.suite.scales...)}
 		s.measure()
 	}
+	room := newRoom(*parallel, *busy*float64(runtime.NumCPU()))
+	for _, after := range []bool{false, true} {
+		sideBySide(ctx, slices.DeleteFunc(slices.Clone(specs), func(s *spec) bool { return s.suite.after != after }), room)
+	}
+	// What all the others were too much for is played alone; so is what a real proxy
+	// did and the model does not permit: does it do so again? The summary has both.
+	for _, s := range specs {
+		for range 2 {
+			if last := &s.attempts[len(s.attempts)-1]; last.TooSlow() || last.Divergence != nil && s.suite.what != "" {
+				s.attempts = append(s.attempts, harness.RunSteadily(ctx, s.drill, s.backend, s.options)...)
+			}
+		}
+	}
+}
+
+// sideBySide plays drills, the longest first, as many at a time as there is room for.
+func sideBySide(ctx context.Context, specs []*spec, room *room) {
 	order := slices.Clone(specs)
 	slices.SortStableFunc(order, func(a, b *spec) int { return cmp.Compare(b.lasts, a.lasts) })
-	room := newRoom(*parallel, *busy*float64(runtime.NumCPU()))
 	var wg sync.WaitGroup
 	for _, s := range order {
 		room.enter(s.share)
@@ -312,15 +363,6 @@ func play(ctx context.Context, specs []*spec, root string) {
 		}
 	}
 	wg.Wait()
-	// What all the others were too much for is played alone; so is what a real proxy
-	// did and the model does not permit: does it do so again? The summary has both.
-	for _, s := range specs {
-		for range 2 {
-			if last := &s.attempts[len(s.attempts)-1]; last.TooSlow() || last.Divergence != nil && s.suite.what != "" {
-				s.attempts = append(s.attempts, harness.RunSteadily(ctx, s.drill, s.backend, s.options)...)
-			}
-		}
-	}
 }
 
 // check is the spec: the last attempt passes, or diverges as it is known to, and its

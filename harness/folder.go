@@ -14,6 +14,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/istio"
+	"github.com/faildrill/faildrill/harness/journal"
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/scenario"
@@ -41,6 +42,7 @@ type Folder struct {
 	path  string
 	trace *os.File
 	undo  *os.File
+	left  *journal.Journal // what is to be undone; nil: nothing
 	mu    sync.Mutex
 	err   error // the first that a write met
 }
@@ -147,7 +149,7 @@ func (f *Folder) begin(d *schedule.Drill, s *schedule.Schedule, p *Played, sink 
 	if f.undo, err = os.Create(filepath.Join(f.path, fileUndo)); err != nil {
 		return errors.Join(fmt.Errorf("saving the run: %w", err), f.trace.Close())
 	}
-	f.listen(sink)
+	f.listen(d.Name, sink)
 	return nil
 }
 
@@ -196,7 +198,31 @@ func savedScenario(d *schedule.Drill) *scenario.Scenario {
 	return &sc
 }
 
-func (f *Folder) listen(sink *backend.Collector) {
+// journal writes an entry into the journal that is left when this process is killed.
+func (f *Folder) journal(run string, u backend.Undo) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if u.What == backend.Undone {
+		left := f.left
+		f.left = nil
+		if left == nil {
+			return nil
+		}
+		return left.Done()
+	}
+	if f.left == nil {
+		dir, err := journal.Default()
+		if err != nil {
+			return err
+		}
+		if f.left, err = dir.New(run); err != nil {
+			return err
+		}
+	}
+	return f.left.Add(u)
+}
+
+func (f *Folder) listen(run string, sink *backend.Collector) {
 	on := sink.OnEvent
 	sink.OnEvent = func(e trace.Event) {
 		if b, err := trace.AppendLine(nil, e); f.keep(err) {
@@ -212,10 +238,10 @@ func (f *Folder) listen(sink *backend.Collector) {
 		if err == nil {
 			_, err = f.undo.Write(append(b, '\n'))
 		}
-		if err == nil {
-			err = f.undo.Sync()
+		if err != nil {
+			return err
 		}
-		return err
+		return f.journal(run, u)
 	}
 	sink.OnEvidence = func(name string, data []byte) {
 		f.keep(f.write(filepath.Join(dirEvidence, filepath.Base(name)), data))
@@ -242,6 +268,12 @@ func (f *Folder) end(p *Played) error {
 		p.Replay = replayCommand(f.path)
 		f.keep(f.trace.Close())
 		f.keep(f.undo.Close())
+	}
+	if f.left != nil { // what broke says why
+		f.keep(f.left.Close())
+		if p.Err != nil {
+			p.Err = fmt.Errorf("%w; faildrill clean removes what it left", p.Err)
+		}
 	}
 	f.keep(f.saveVerdict(p.Run))
 	if f.err != nil {

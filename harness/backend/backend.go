@@ -53,6 +53,9 @@ type Sink interface {
 	Undo(Undo) error
 }
 
+// Undone is the entry with which a backend says that nothing is left to undo.
+const Undone = "undone"
+
 // Undo is one entry of the undo journal.
 type Undo struct {
 	What string            `json:"what"` // kind of change

@@ -114,9 +114,6 @@ var _ live.Player = (*player)(nil)
 
 func (p *player) Name() string { return p.o.Backend }
 
-// UndoNamespace is the journal's word for a namespace of a run.
-const UndoNamespace = "delete namespace"
-
 // Start builds everything; then a request could be sent. The configuration is there before the clients
 // are, so that their proxies begin with it.
 func (p *player) Start(ctx context.Context) error {
@@ -124,7 +121,7 @@ func (p *player) Start(ctx context.Context) error {
 	defer stop()
 	set := &p.o.Settings
 	if set.Own {
-		if err := p.sink.Undo(backend.Undo{What: UndoNamespace, Args: map[string]string{"context": p.o.Cluster.Context, "namespace": set.Namespace}}); err != nil {
+		if err := p.sink.Undo(undoNamespace(p.o.Cluster, set.Namespace)); err != nil {
 			return err
 		}
 	}
@@ -635,6 +632,9 @@ func (p *player) Stop(ctx context.Context) error {
 		removing.Go(func() { namespace = p.o.Cluster.DeleteNamespace(ctx, p.o.Settings.Namespace) })
 	}
 	removing.Wait()
+	if upstreams == nil && namespace == nil {
+		namespace = p.sink.Undo(backend.Undo{What: backend.Undone})
+	}
 	return errors.Join(err, upstreams, namespace)
 }
 

@@ -170,7 +170,12 @@ func Find(ctx context.Context, o Options) (*Cluster, error) {
 	if why := c.stale(ctx, p, s); why != "" {
 		return nil, fmt.Errorf("%w (%s)", ErrDown, why)
 	}
-	return c, nil
+	k, err := kube.New(c.Kubeconfig, Context)
+	if err != nil {
+		return nil, err
+	}
+	c.Kubernetes, err = k.Version(ctx)
+	return c, err
 }
 
 func provider() *cluster.Provider {

@@ -29,7 +29,8 @@ const callTimeout = 15 * time.Second
 
 // Client talks to one cluster.
 type Client struct {
-	Context string // its name in the kubeconfig
+	Kubeconfig string // its path; "": where kubectl looks
+	Context    string // its name in the kubeconfig
 	Core    kubernetes.Interface
 
 	config  *rest.Config // for streams
@@ -59,7 +60,11 @@ func New(kubeconfig, name string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("context %s: %w", name, err)
 	}
-	return forConfig(name, config)
+	c, err := forConfig(name, config)
+	if err == nil {
+		c.Kubeconfig = kubeconfig
+	}
+	return c, err
 }
 
 func forConfig(name string, config *rest.Config) (*Client, error) {

@@ -66,13 +66,10 @@ func New(s *schedule.Schedule, image, run string, journal func(backend.Undo) err
 	return &Regions{s: s, image: image, run: run, journal: journal}
 }
 
-// UndoContainers is the journal's word for containers of a run.
-const UndoContainers = "remove containers"
-
 // Start starts a container for each address, side by side.
 func (r *Regions) Start(ctx context.Context) error {
 	settle()
-	if err := r.journal(backend.Undo{What: UndoContainers, Args: map[string]string{"label": RunLabel + "=" + r.run}}); err != nil {
+	if err := r.journal(undoContainers(r.run)); err != nil {
 		return err
 	}
 	var starting sync.WaitGroup

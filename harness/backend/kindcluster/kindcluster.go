@@ -12,6 +12,7 @@
 package kindcluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -93,6 +94,23 @@ func Program() (string, error) {
 	}
 	return filepath.Abs(p)
 }
+
+// Status says what the cluster that is up is made of. The error says why none is.
+func (b Backend) Status(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, b.program, "kind", "status")
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		if why := strings.TrimSpace(strings.TrimPrefix(said.String(), "faildrill: ")); why != "" {
+			return "", errors.New(why)
+		}
+		return "", fmt.Errorf("asking for the cluster: %w", err)
+	}
+	return "Envoy " + b.envoy + ", " + strings.TrimSpace(out.String()), nil
+}
+
+// Envoy is the release of the sidecars.
+func (b Backend) Envoy() string { return b.envoy }
 
 func regular(name string) bool {
 	i, err := os.Stat(name)

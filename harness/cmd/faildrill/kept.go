@@ -108,9 +108,15 @@ func (a *app) clean() *cobra.Command {
 		Use:   "clean [RUN...]",
 		Short: "End kept runs, and remove what killed ones left",
 		Long: "clean ends the runs that faildrill run --keep left standing: all of them, or those that are named by their name,\n" +
-			"scenario or folder. Their run folders stay.",
+			"scenario or folder. Their run folders stay. It also removes what runs left on a cluster or in Docker that were\n" +
+			"killed, as their journals have it: of all of them, or of the scenarios that are named. A run that goes on is left\n" +
+			"alone.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, es, err := keptRuns()
+			if err != nil {
+				return err
+			}
+			left, err := leftBehind()
 			if err != nil {
 				return err
 			}
@@ -118,14 +124,19 @@ func (a *app) clean() *cobra.Command {
 				for _, e := range es {
 					fmt.Fprintln(a.out, e)
 				}
+				for _, l := range left {
+					fmt.Fprintf(a.out, "%s: killed, %s\n", l.Run, whatIsLeft(l))
+				}
 				return nil
 			}
-			ends := es
+			ends, undone := es, left
 			if len(args) > 0 {
-				ends = nil
+				ends, undone = nil, nil
 				for _, word := range args {
+					of := ofRun(left, word)
+					undone = append(undone, of...)
 					found, err := named(es, word)
-					if err != nil {
+					if err != nil && len(of) == 0 {
 						return err
 					}
 					ends = append(ends, found...)
@@ -137,10 +148,10 @@ func (a *app) clean() *cobra.Command {
 				}
 				fmt.Fprintf(a.out, "ended %s\n", e.ID)
 			}
-			return nil
+			return a.undo(cmd.Context(), undone)
 		},
 	}
-	c.Flags().BoolVar(&list, "list", false, "list the kept runs, and end none")
+	c.Flags().BoolVar(&list, "list", false, "list the kept runs and the killed ones, and clean nothing")
 	return c
 }
 

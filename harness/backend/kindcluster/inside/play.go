@@ -40,6 +40,16 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error
 	}, sink)
 }
 
+// Undo undoes an entry of a journal.
+func Undo(ctx context.Context, u backend.Undo) error {
+	for _, undo := range []func(context.Context, backend.Undo) (bool, error){incluster.Undo, regions.Undo} {
+		if done, err := undo(ctx, u); done || err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the journal has an entry that this version does not know: %q", u.What)
+}
+
 // Orphaned lets the play undo what it did when the parent is gone.
 func Orphaned(_ []byte, played <-chan struct{}) {
 	select {

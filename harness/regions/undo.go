@@ -1,0 +1,56 @@
+package regions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+
+	"github.com/faildrill/faildrill/harness/backend"
+)
+
+// UndoContainers is the journal's word for containers of a run.
+const UndoContainers = "remove containers"
+
+func undoContainers(run string) backend.Undo {
+	return backend.Undo{What: UndoContainers, Args: map[string]string{"label": RunLabel + "=" + run}}
+}
+
+// again is when somebody who undoes looks a second time: what a killed run had asked for
+// may come after the first.
+const again = 500 * time.Millisecond
+
+// Undo undoes an entry that Start made; done is false if it is not one of those.
+func Undo(ctx context.Context, u backend.Undo) (done bool, err error) {
+	if u.What != UndoContainers {
+		return false, nil
+	}
+	settle()
+	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return true, fmt.Errorf("asking Docker for containers: %w", sentence(err))
+	}
+	defer func() { err = errors.Join(err, docker.Close()) }()
+	for range 2 {
+		cs, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", u.Args["label"])})
+		if err != nil {
+			return true, fmt.Errorf("asking Docker for containers: %w", sentence(err))
+		}
+		for _, c := range cs.Items {
+			_, err := docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // somebody else removes it
+				return true, fmt.Errorf("removing a container: %w", sentence(err))
+			}
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return true, ctx.Err()
+		}
+	}
+	return true, nil
+}
