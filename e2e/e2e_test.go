@@ -54,12 +54,13 @@ var (
 type suite struct {
 	name   string
 	on     func(*schedule.Drill) (*schedule.Drill, backend.Backend, error)
-	scales []float64 // to choose from; the model says which keeps the story
-	what   string    // the programs that play, if any
-	envoys []string  // their releases, the newest first
-	why    string    // it does not run here; empty: it does
-	share  float64   // of a core that a drill takes for as long as it lasts
-	after  bool      // it plays when the others have played: it has a machine of its own to start
+	scales []float64     // to choose from; the model says which keeps the story
+	what   string        // the programs that play, if any
+	envoys []string      // their releases, the newest first
+	why    string        // it does not run here; empty: it does
+	share  float64       // of a core that a drill takes for as long as it lasts
+	pace   time.Duration // between the starts of two drills
+	after  bool          // it plays when the others have played: it has a machine of its own to start
 }
 
 func fixed(b backend.Backend) func(*schedule.Drill) (*schedule.Drill, backend.Backend, error) {
@@ -89,7 +90,7 @@ var suites = sync.OnceValue(func() []suite {
 // onEnvoy is real Envoy with a control plane: the release of the cache that fits
 // each drill.
 func onEnvoy(name string, plane localenvoy.ControlPlane) suite {
-	s := suite{name: name}
+	s := suite{name: name, pace: starting}
 	c, err := localenvoy.Find(plane)
 	if err != nil {
 		s.why = err.Error()
@@ -121,7 +122,7 @@ func onEnvoy(name string, plane localenvoy.ControlPlane) suite {
 
 // onKind is the kind cluster, if it is up.
 func onKind() suite {
-	s := suite{name: kindcluster.Name, share: kindShare, after: true}
+	s := suite{name: kindcluster.Name, share: kindShare, pace: startingPod, after: true}
 	b, err := kindcluster.New()
 	if err != nil {
 		s.why = err.Error()
@@ -175,9 +176,10 @@ type spec struct {
 // the programs take until they run.
 const (
 	idleShare   = 0.03
-	kindShare   = 0.2 // with the pods' start
+	kindShare   = 0.1
 	requestTime = time.Millisecond
 	starting    = 300 * time.Millisecond
+	startingPod = 6 * time.Second
 	modelShare  = 0.5 // for an instant
 )
 
@@ -358,9 +360,7 @@ func sideBySide(ctx context.Context, specs []*spec, room *room) {
 			defer room.leave(s.share)
 			s.attempts = harness.RunSteadily(ctx, s.drill, s.backend, s.options)
 		})
-		if s.suite.what != "" {
-			time.Sleep(starting) // or those that begin together are late together
-		}
+		time.Sleep(s.suite.pace) // or those that begin together are late together
 	}
 	wg.Wait()
 }
