@@ -47,6 +47,7 @@ type Options struct {
 	Settings  Settings
 	Cluster   *kube.Client
 	Upstreams Upstreams
+	Istioctl  string // the program that looks at the endpoints, too; "": nobody does
 }
 
 const (
@@ -96,12 +97,14 @@ type player struct {
 
 	stopWatching context.CancelFunc
 	watching     sync.WaitGroup
+	views        sync.WaitGroup // istioctl is looking
 
 	mu       sync.Mutex // guards what follows
 	origin   time.Time
 	names    engine.Names
 	answered map[int]bool // DNS faults that somebody met
 	pushes   map[int][]push
+	looks    []*look // by endpoint table
 }
 
 // push is what a proxy had taken and refused before a configuration was handed over.
@@ -593,19 +596,32 @@ func (p *player) sinceLocked() time.Duration {
 }
 
 // Observe is the endpoint table of all proxies.
-func (p *player) Observe(context.Context) ([]trace.Row, error) {
+func (p *player) Observe(ctx context.Context) ([]trace.Row, error) {
 	var rows []trace.Row
+	l := &look{}
 	for _, x := range p.clients {
 		b, err := x.Get(sidecar.ClustersPath)
 		if err != nil {
 			return nil, fmt.Errorf("asking the proxy of %s: %w", x.Name, err)
 		}
-		more, err := p.book.Rows(x.Proxy, x.Client, b, trace.Sec(p.since()))
+		at := trace.Sec(p.since())
+		more, err := p.book.Rows(x.Proxy, x.Client, b, at)
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, more...)
+		if p.o.Istioctl != "" {
+			p.views.Go(func() {
+				v := p.secondView(context.WithoutCancel(ctx), x, at, more)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				l.views = append(l.views, v)
+			})
+		}
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looks = append(p.looks, l)
 	return rows, nil
 }
 
@@ -676,6 +692,7 @@ func (p *player) tell(ctx context.Context) error {
 		}
 		seen = append(seen, left)
 	}
+	p.tellViews()
 	p.book.Tell(origin, seen)
 	return errors.Join(errs...)
 }

@@ -2,11 +2,12 @@
 // through unmodified `istioctl proxy-config endpoints`, beside the table of the drill.
 //
 //	text, err := istioctl.Endpoints(ctx, path, answer, dir)     // answer: /clusters?format=json
+//	text, err := istioctl.PodEndpoints(ctx, path, pod)          // of a pod, as people do
 //	table, err := istioctl.Parse(text)
 //	for _, d := range istioctl.Differences(rows, table) { ... } // where the two disagree
 //
-// istioctl reads the proxy's answer from a file: it asks no cluster and no proxy. It leaves
-// out what other subcommands do.
+// With an answer istioctl reads a file: it asks no cluster and no proxy. It leaves out what
+// other subcommands do.
 package istioctl
 
 import (
@@ -41,7 +42,26 @@ func Endpoints(ctx context.Context, path string, answer []byte, dir string) (str
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "proxy-config", "endpoints", "--file", name)
 	// Nobody's kubeconfig.
-	cmd.Env, cmd.Dir, cmd.WaitDelay = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}, home, time.Second
+	cmd.Env, cmd.Dir = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}, home
+	return output(cmd)
+}
+
+// Pod is one of a cluster.
+type Pod struct{ Kubeconfig, Context, Namespace, Name string }
+
+// PodEndpoints is what the program prints of a pod's proxy.
+func PodEndpoints(ctx context.Context, path string, p Pod) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	args := []string{"proxy-config", "endpoints", p.Name + "." + p.Namespace, "--context", p.Context}
+	if p.Kubeconfig != "" {
+		args = append(args, "--kubeconfig", p.Kubeconfig)
+	}
+	return output(exec.CommandContext(ctx, path, args...))
+}
+
+func output(cmd *exec.Cmd) (string, error) {
+	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -56,7 +56,8 @@ type Cluster struct {
 	Context    string   `json:"context"`
 	Agent      string   `json:"agent"` // images
 	Mock       string   `json:"mock"`
-	Istio      string   `json:"istio"` // versions
+	Istioctl   string   `json:"istioctl"` // the program
+	Istio      string   `json:"istio"`    // versions
 	Kubernetes string   `json:"kubernetes"`
 }
 
@@ -136,7 +137,7 @@ func plan(ctx context.Context, o Options, say Say, make bool) (c *Cluster, s set
 			return nil, s, "", err
 		}
 	}
-	c = &Cluster{Regions: o.Regions, Kubeconfig: filepath.Join(cache.Dir, "kind", "kubeconfig"), Context: Context, Istio: ctl.Version}
+	c = &Cluster{Regions: o.Regions, Kubeconfig: filepath.Join(cache.Dir, "kind", "kubeconfig"), Context: Context, Istioctl: ctl.Path, Istio: ctl.Version}
 	if c.Mock, err = mockImage.build(ctx, "", say, make); err != nil {
 		return nil, s, "", err
 	}

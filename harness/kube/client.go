@@ -31,7 +31,7 @@ const callTimeout = 15 * time.Second
 type Client struct {
 	Kubeconfig string // its path; "": where kubectl looks
 	Context    string // its name in the kubeconfig
-	Core    kubernetes.Interface
+	Core       kubernetes.Interface
 
 	config  *rest.Config // for streams
 	dynamic dynamic.Interface

@@ -55,7 +55,7 @@ func TestNotReady(t *testing.T) {
 			Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: "refused"},
 		}}}},
 		"it is not scheduled: Insufficient cpu": {Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "Insufficient cpu"}}},
-		"pod a is Pending": {Phase: corev1.PodPending},
+		"pod a is Pending":                      {Phase: corev1.PodPending},
 	} {
 		if got := notReady(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: p}); got.Error() != want {
 			t.Errorf("got %v, want %s", got, want)

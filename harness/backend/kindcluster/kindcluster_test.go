@@ -32,18 +32,20 @@ func playable(t *testing.T) *schedule.Schedule {
 func TestMissing(t *testing.T) {
 	b := Backend{istio: "1.31.0", envoy: "1.40.0"}
 	for feature, change := range map[string]func(*schedule.Schedule){
-		"":                                    func(*schedule.Schedule) {},
-		"Envoy 1.36.4":                        func(s *schedule.Schedule) { s.Profile.Envoy = "1.36.4" },
-		"Istio 1.19":                          func(s *schedule.Schedule) { s.Profile.Istio = "1.19" },
-		"scaled configuration":                func(s *schedule.Schedule) { s.Scale = 4 },
-		"mesh configuration":                  func(s *schedule.Schedule) { s.MeshConfig = map[string]any{"connectTimeout": "1s"} },
-		"configuration of the root namespace": func(s *schedule.Schedule) { s.Documents[0][0].Namespace, s.Clients[0].Namespace = "istio-system", "istio-system" },
-		"several namespaces":                  func(s *schedule.Schedule) { s.Documents[0][0].Namespace = "weather" },
-		"https clients":                       func(s *schedule.Schedule) { s.Clients[0].Load.URL = "https://mydb.com/" },
-		"endpoints given by address":          func(s *schedule.Schedule) { s.Upstreams[0].Address = "198.18.0.1" },
-		"TLS upstreams":                       func(s *schedule.Schedule) { s.Upstreams[0].TLS = &schedule.TLS{} },
-		"blackhole":                           func(s *schedule.Schedule) { s.Steps = faults(schedule.Blackhole) },
-		"other addresses of a name":           func(s *schedule.Schedule) { s.Steps = faults(schedule.Addresses) },
+		"":                     func(*schedule.Schedule) {},
+		"Envoy 1.36.4":         func(s *schedule.Schedule) { s.Profile.Envoy = "1.36.4" },
+		"Istio 1.19":           func(s *schedule.Schedule) { s.Profile.Istio = "1.19" },
+		"scaled configuration": func(s *schedule.Schedule) { s.Scale = 4 },
+		"mesh configuration":   func(s *schedule.Schedule) { s.MeshConfig = map[string]any{"connectTimeout": "1s"} },
+		"configuration of the root namespace": func(s *schedule.Schedule) {
+			s.Documents[0][0].Namespace, s.Clients[0].Namespace = "istio-system", "istio-system"
+		},
+		"several namespaces":         func(s *schedule.Schedule) { s.Documents[0][0].Namespace = "weather" },
+		"https clients":              func(s *schedule.Schedule) { s.Clients[0].Load.URL = "https://mydb.com/" },
+		"endpoints given by address": func(s *schedule.Schedule) { s.Upstreams[0].Address = "198.18.0.1" },
+		"TLS upstreams":              func(s *schedule.Schedule) { s.Upstreams[0].TLS = &schedule.TLS{} },
+		"blackhole":                  func(s *schedule.Schedule) { s.Steps = faults(schedule.Blackhole) },
+		"other addresses of a name":  func(s *schedule.Schedule) { s.Steps = faults(schedule.Addresses) },
 	} {
 		s := playable(t)
 		change(s)

@@ -36,6 +36,7 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error
 	return nil, incluster.Play(ctx, j.Schedule, incluster.Options{
 		Backend: kindcluster.Name, Cluster: k,
 		Settings:  incluster.Settings{Namespace: "drill-" + run, Run: run, Agent: c.Agent, Own: true, Regions: c.Regions},
+		Istioctl:  c.Istioctl,
 		Upstreams: regions.New(j.Schedule, c.Mock, run, sink.Undo),
 	}, sink)
 }

@@ -1,0 +1,93 @@
+package incluster
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/istioctl"
+	"github.com/faildrill/faildrill/harness/sidecar"
+	"github.com/faildrill/faildrill/harness/trace"
+)
+
+// view is what istioctl printed of a proxy when a table was made of it.
+type view struct {
+	x    *client
+	text string
+	err  error
+	// still is set when the proxy said the same before it and after it.
+	still []trace.Row
+}
+
+// look is what istioctl printed at one table.
+type look struct{ views []*view }
+
+// secondView has istioctl look at a proxy as people do. It takes its time, in which the proxy
+// may change: it is only held against what the proxy says before it and after it.
+func (p *player) secondView(ctx context.Context, x *client, at trace.Sec, before []trace.Row) *view {
+	v := &view{x: x}
+	v.text, v.err = istioctl.PodEndpoints(ctx, p.o.Istioctl, istioctl.Pod{
+		Kubeconfig: p.o.Cluster.Kubeconfig, Context: p.o.Cluster.Context, Namespace: p.o.Settings.Namespace, Name: x.pod,
+	})
+	if v.err != nil {
+		return v
+	}
+	b, err := x.Get(sidecar.ClustersPath)
+	if err != nil {
+		return v // nobody knows what it would have said
+	}
+	if after, err := p.book.Rows(x.Proxy, x.Client, b, at); err == nil && slices.Equal(columns(before), columns(after)) {
+		v.still = before
+	}
+	return v
+}
+
+// differs is how istioctl's table differs from the drill's; "" if it does not.
+func (v *view) differs(home func(string) string) string {
+	theirs, err := istioctl.Parse(v.text)
+	if err != nil {
+		return err.Error()
+	}
+	for i := range theirs {
+		theirs[i].Endpoint = home(theirs[i].Endpoint)
+	}
+	return strings.Join(istioctl.Differences(v.still, theirs), "; ")
+}
+
+// columns are what istioctl has of rows.
+func columns(rows []trace.Row) []istioctl.Row {
+	var out []istioctl.Row
+	for i := range rows {
+		r := &rows[i]
+		out = append(out, istioctl.Row{Endpoint: r.Address, Status: r.Status, OutlierCheck: r.OutlierCheck, Cluster: r.Cluster})
+	}
+	return out
+}
+
+// tellViews keeps what istioctl printed at each table, and notes where it differs.
+func (p *player) tellViews() {
+	p.views.Wait()
+	tables := p.book.Tables()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, l := range p.looks {
+		if i >= len(tables) {
+			return // the drill was ended before the table was
+		}
+		at := tables[i].At
+		for _, v := range l.views {
+			if v.err != nil {
+				p.sink.Event(trace.Note{At: at, Text: v.err.Error()})
+				continue
+			}
+			p.sink.Evidence(backend.IstioctlFile(v.x.Name, at), []byte(v.text))
+			if v.still == nil {
+				continue
+			}
+			if ds := v.differs(p.home); ds != "" {
+				p.sink.Event(trace.Note{At: at, Text: trace.TwoViews + ds})
+			}
+		}
+	}
+}
