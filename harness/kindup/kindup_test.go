@@ -28,8 +28,8 @@ func TestConfig(t *testing.T) {
 			}
 		}
 	}
-	if len(c.KubeadmConfigPatches) != 1 || len(config(settings{}).KubeadmConfigPatches) != 0 {
-		t.Error("only an own node needs its kubelet told")
+	if len(c.KubeadmConfigPatches) != 2 || len(config(settings{}).KubeadmConfigPatches) != 0 {
+		t.Error("only an own node needs its programs told")
 	}
 }
 

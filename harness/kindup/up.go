@@ -71,7 +71,10 @@ type settings struct {
 }
 
 func (s settings) fingerprint() string {
-	b, err := json.Marshal(s)
+	b, err := json.Marshal(struct {
+		settings
+		Config *v1alpha4.Cluster `json:"config"`
+	}{s, config(s)})
 	if err != nil {
 		panic(err) // it is made of texts
 	}
@@ -289,10 +292,23 @@ func config(s settings) *v1alpha4.Cluster {
 	// A node of this machine's own making runs on machines with cgroups of the
 	// first version, too, and where it may not raise limits.
 	if s.Images.Vanilla {
-		c.KubeadmConfigPatches = []string{"kind: KubeletConfiguration\nfailCgroupV1: false\nfeatureGates: {KubeletInUserNamespace: true}\n"}
+		c.KubeadmConfigPatches = []string{
+			"kind: KubeletConfiguration\nfailCgroupV1: false\nfeatureGates: {KubeletInUserNamespace: true}\n",
+			alone,
+		}
 	}
 	return c
 }
+
+// alone tells the control plane that it is the only one: on a slow machine a leader that
+// is late with its lease would restart for nothing; and what its etcd has may be lost
+// with the machine.
+const alone = `kind: ClusterConfiguration
+apiVersion: kubeadm.k8s.io/v1beta4
+controllerManager: {extraArgs: [{name: enable-hostpath-provisioner, value: "true"}, {name: leader-elect, value: "false"}]}
+scheduler: {extraArgs: [{name: leader-elect, value: "false"}]}
+etcd: {local: {extraArgs: [{name: unsafe-no-fsync, value: "true"}]}}
+`
 
 // install are istioctl's arguments. The proxies of drills bring their own settings.
 func install(im images.Images) []string {
