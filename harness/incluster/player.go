@@ -38,6 +38,8 @@ type Upstreams interface {
 	Heal(ctx context.Context, upstream int32, name string) error
 	AtWork(ctx context.Context, upstream int32, name string) bool
 	Met(ctx context.Context, upstream int32, name string) int
+	// Log is what the upstream wrote.
+	Log(ctx context.Context, upstream int32) ([]byte, error)
 	Stop(context.Context) error
 }
 
@@ -95,6 +97,7 @@ type player struct {
 	dns     *agent.Conn
 	clients []*client
 
+	made         time.Time // when the first object was asked for
 	stopWatching context.CancelFunc
 	watching     sync.WaitGroup
 	views        sync.WaitGroup // istioctl is looking
@@ -123,6 +126,7 @@ func (p *player) Start(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, readyWithin)
 	defer stop()
 	set := &p.o.Settings
+	p.made = time.Now()
 	if set.Own {
 		if err := p.sink.Undo(undoNamespace(p.o.Cluster, set.Namespace)); err != nil {
 			return err
@@ -632,7 +636,10 @@ func (p *player) Stop(ctx context.Context) error {
 		p.stopWatching()
 		p.watching.Wait()
 	}
+	var collecting sync.WaitGroup
+	collecting.Go(func() { p.collect(ctx) })
 	err := p.tell(ctx)
+	collecting.Wait()
 	for _, x := range p.clients {
 		if x != nil && x.agent != nil {
 			_ = x.agent.Close() // the pod goes with it

@@ -241,6 +241,30 @@ func (r *Regions) Met(ctx context.Context, upstream int32, name string) int {
 	return n
 }
 
+// Log is what the containers of an upstream wrote.
+func (r *Regions) Log(ctx context.Context, upstream int32) ([]byte, error) {
+	r.mu.Lock()
+	cs := r.containers
+	r.mu.Unlock()
+	var all []byte
+	for _, c := range cs {
+		if c.upstream != int(upstream) {
+			continue
+		}
+		l, err := c.c.Logs(ctx)
+		if err != nil {
+			return nil, sentence(err)
+		}
+		b, err := io.ReadAll(l)
+		_ = l.Close() // it was only read
+		if err != nil {
+			return nil, sentence(err)
+		}
+		all = append(all, b...)
+	}
+	return all, nil
+}
+
 // Stop removes the containers.
 func (r *Regions) Stop(ctx context.Context) error {
 	r.mu.Lock()
