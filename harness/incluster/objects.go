@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/faildrill/faildrill/harness/detour"
 	"github.com/faildrill/faildrill/harness/kube"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -196,7 +197,7 @@ const proxyConfig = `{"concurrency": 1, "fileFlushInterval": "0.050s", "proxySta
 
 // workload is a client's Deployment: one container to send requests from, by the
 // agent, or by people with curl.
-func workload(s *Settings, c *schedule.Client, number int, nameserver string) (*kube.Object, error) {
+func workload(s *Settings, c *schedule.Client, number int, nameserver string, detours detour.Rules) (*kube.Object, error) {
 	labels := map[string]string{"app": objectName(c.Name), clientLabel: fmt.Sprint(number), RunLabel: s.Run}
 	maps.Copy(labels, c.Labels)
 	annotations := map[string]string{
@@ -226,6 +227,13 @@ func workload(s *Settings, c *schedule.Client, number int, nameserver string) (*
 		DNSPolicy:                     corev1.DNSNone,
 		DNSConfig:                     &corev1.PodDNSConfig{Nameservers: []string{nameserver}, Searches: []string{s.Namespace + ".svc.cluster.local", "svc.cluster.local", "cluster.local"}},
 	}
+	if !detours.Empty() {
+		rules, err := json.Marshal(detours)
+		if err != nil {
+			return nil, err
+		}
+		spec.InitContainers = []corev1.Container{detouring(s.Agent, string(rules))}
+	}
 	region, zone := c.Locality.Region, c.Locality.Zone
 	switch {
 	case region == "":
@@ -248,6 +256,17 @@ func workload(s *Settings, c *schedule.Client, number int, nameserver string) (*
 			Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations}, Spec: spec},
 		},
 	})
+}
+
+// detouring is the container that sets the detours of its pod, and ends: nobody else there may.
+func detouring(image, rules string) corev1.Container {
+	return corev1.Container{
+		Name: "faildrill-detour", Image: image, Args: []string{"detour", rules}, Resources: small,
+		SecurityContext: &corev1.SecurityContext{
+			RunAsUser: new(int64), RunAsGroup: new(int64), RunAsNonRoot: new(bool), AllowPrivilegeEscalation: new(bool),
+			Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: []corev1.Capability{"NET_ADMIN"}},
+		},
+	}
 }
 
 // objectName is a client's name as Kubernetes takes it (RFC 1123).

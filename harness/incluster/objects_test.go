@@ -2,6 +2,7 @@ package incluster
 
 import (
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
+	"github.com/faildrill/faildrill/harness/detour"
 	"github.com/faildrill/faildrill/harness/kube"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/xds"
@@ -28,16 +30,17 @@ func TestGoldenObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	led := detour.Rules{To: map[netip.Addr]netip.Addr{netip.MustParseAddr("10.10.0.1"): netip.MustParseAddr("172.18.0.5")}}
 	for i, c := range []schedule.Client{
 		{Name: "sleep", Locality: xds.Locality{Region: "us-east1", Zone: "us-east1-b"}, Labels: map[string]string{"version": "v1"}},
 		{Name: "Europe's client", Locality: xds.Locality{Region: "eu-west1", Zone: "a", SubZone: "rack1"}},
 		{Name: "nowhere"},
 	} {
-		o, err := workload(s, &c, i, "10.96.0.20")
+		o, err := workload(s, &c, i, "10.96.0.20", led)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, o)
+		all, led = append(all, o), detour.Rules{}
 	}
 	golden(t, "objects.yaml", text(t, all))
 }

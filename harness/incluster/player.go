@@ -70,7 +70,7 @@ const (
 // Play plays the schedule and removes all that it made.
 func Play(ctx context.Context, s *schedule.Schedule, o Options, sink backend.Sink) error {
 	p := &player{
-		s: s, o: o, sink: sink, book: sidecar.NewBook(s, sink), names: engine.NewNames(s), answered: map[int]bool{}, pushes: map[int][]push{},
+		s: s, o: o, sink: sink, fixed: fixed(s), book: sidecar.NewBook(s, sink), names: engine.NewNames(s), answered: map[int]bool{}, pushes: map[int][]push{},
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -88,11 +88,12 @@ type client struct {
 }
 
 type player struct {
-	s    *schedule.Schedule
-	o    Options
-	sink backend.Sink
-	book *sidecar.Book
-	fail context.CancelCauseFunc
+	s     *schedule.Schedule
+	o     Options
+	sink  backend.Sink
+	book  *sidecar.Book
+	fail  context.CancelCauseFunc
+	fixed map[netip.Addr]bool // see fixed
 
 	dns     *agent.Conn
 	clients []*client
@@ -132,13 +133,22 @@ func (p *player) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	var upstreams sync.WaitGroup
-	var upstreamsErr error
-	upstreams.Go(func() { upstreamsErr = p.o.Upstreams.Start(ctx) })
-	err := p.startPods(ctx)
-	upstreams.Wait()
-	if err = errors.Join(err, upstreamsErr); err != nil {
-		return err
+	// What fails of the two ends the other, which may wait for it.
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	running := make(chan struct{})
+	go func() {
+		defer close(running)
+		if err := p.o.Upstreams.Start(ctx); err != nil {
+			fail(err)
+		}
+	}()
+	if err := p.startPods(ctx, running); err != nil {
+		fail(err)
+	}
+	<-running
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
 	}
 	for _, x := range p.clients {
 		if err := p.await(x)(ctx, "took requests", func() (bool, error) { return x.Live(), nil }); err != nil {
@@ -154,8 +164,9 @@ func (p *player) Start(ctx context.Context) error {
 	return nil
 }
 
-// startPods makes the namespace, the DNS server, the configuration and the clients.
-func (p *player) startPods(ctx context.Context) error {
+// startPods makes the namespace, the DNS server, the configuration and, when the upstreams
+// are running, the clients.
+func (p *player) startPods(ctx context.Context, running <-chan struct{}) error {
 	set, k := &p.o.Settings, p.o.Cluster
 	env, err := environment(set)
 	if err != nil {
@@ -180,7 +191,7 @@ func (p *player) startPods(ctx context.Context) error {
 		errs[len(p.s.Clients)] = p.startDNS(ctx)
 	})
 	for i := range p.s.Clients {
-		starting.Go(func() { p.clients[i], errs[i] = p.startClient(ctx, i, service.Spec.ClusterIP, served) })
+		starting.Go(func() { p.clients[i], errs[i] = p.startClient(ctx, i, service.Spec.ClusterIP, running, served) })
 	}
 	starting.Wait()
 	return errors.Join(errs...)
@@ -204,16 +215,19 @@ func (p *player) startDNS(ctx context.Context) error {
 	return p.dns.ServeNames(ctx, fmt.Sprintf(":%d", dnsPort), forward, p.answer)
 }
 
-// startClient waits with a client until names are answered: its proxy looks for
-// istiod at once, and would wait a second for the second look.
-func (p *player) startClient(ctx context.Context, i int, nameserver string, served <-chan struct{}) (*client, error) {
+// startClient waits with a client for all that comes before it: until it is known where
+// the upstreams are, and until names are answered. Its proxy looks for istiod at once,
+// and would wait a second for the second look.
+func (p *player) startClient(ctx context.Context, i int, nameserver string, before ...<-chan struct{}) (*client, error) {
 	k, set, c := p.o.Cluster, &p.o.Settings, &p.s.Clients[i]
-	select {
-	case <-served:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for _, b := range before {
+		select {
+		case <-b:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
-	o, err := workload(set, c, i, nameserver)
+	o, err := workload(set, c, i, nameserver, detours(p.fixed, p.o.Upstreams.Addresses()))
 	if err != nil {
 		return nil, err
 	}
@@ -367,7 +381,7 @@ func (p *player) where(ip netip.Addr) netip.Addr {
 
 func (p *player) home(address string) string {
 	a, err := netip.ParseAddrPort(address)
-	if err != nil {
+	if _, ok := p.fixed[a.Addr()]; ok || err != nil {
 		return address
 	}
 	for home, at := range p.o.Upstreams.Addresses() {
@@ -572,12 +586,10 @@ func (p *player) answer(name string) dnsserver.Answer {
 	}
 	out := dnsserver.Answer{Code: codes[a.Code], TTL: a.TTL}
 	for _, ip := range a.Addresses {
-		at, ok := p.o.Upstreams.Addresses()[ip]
-		if !ok {
-			// Its container is still starting: who asks asks again.
-			return dnsserver.Answer{Code: dnsserver.Silence}
+		if _, ok := p.fixed[ip]; !ok {
+			ip = p.where(ip)
 		}
-		out.Addresses = append(out.Addresses, at)
+		out.Addresses = append(out.Addresses, ip)
 	}
 	return out
 }

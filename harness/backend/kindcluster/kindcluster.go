@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/faildrill/faildrill/harness/backend"
@@ -182,8 +183,8 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 	}
 	for i := range s.Upstreams {
 		u := &s.Upstreams[i]
-		if _, err := netip.ParseAddr(u.Address); err == nil {
-			add("endpoints given by address", "%s would have to be routed to its container", u.Address)
+		if slices.ContainsFunc(u.IPs, netip.Addr.Is6) {
+			add("IPv6", "%s has an IPv6 address, and the containers have IPv4 addresses", u.Name)
 		}
 		if u.TLS != nil {
 			add("TLS upstreams", "the containers of %s speak HTTP", u.Name)
@@ -194,8 +195,8 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 		case f == nil:
 		case f.Behaviour == schedule.Blackhole:
 			add("blackhole", "SYNs to a container are not lost here")
-		case f.Behaviour == schedule.Addresses:
-			add("other addresses of a name", "a container has one")
+		case slices.ContainsFunc(f.Addresses, netip.Addr.Is6):
+			add("IPv6", "fault %s gives %s an IPv6 address, and pods have IPv4 addresses", f.Name, f.DNS)
 		}
 	}
 	for _, cs := range s.Configs {

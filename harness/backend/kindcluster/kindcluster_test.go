@@ -32,7 +32,7 @@ func playable(t *testing.T) *schedule.Schedule {
 func TestMissing(t *testing.T) {
 	b := Backend{istio: "1.31.0", envoy: "1.40.0"}
 	for feature, change := range map[string]func(*schedule.Schedule){
-		"":                     func(*schedule.Schedule) {},
+		"":                     func(s *schedule.Schedule) { s.Upstreams[0].Address, s.Steps = "198.18.0.1", faults(schedule.Addresses) },
 		"Envoy 1.36.4":         func(s *schedule.Schedule) { s.Profile.Envoy = "1.36.4" },
 		"Istio 1.19":           func(s *schedule.Schedule) { s.Profile.Istio = "1.19" },
 		"scaled configuration": func(s *schedule.Schedule) { s.Scale = 4 },
@@ -40,12 +40,13 @@ func TestMissing(t *testing.T) {
 		"configuration of the root namespace": func(s *schedule.Schedule) {
 			s.Documents[0][0].Namespace, s.Clients[0].Namespace = "istio-system", "istio-system"
 		},
-		"several namespaces":         func(s *schedule.Schedule) { s.Documents[0][0].Namespace = "weather" },
-		"https clients":              func(s *schedule.Schedule) { s.Clients[0].Load.URL = "https://mydb.com/" },
-		"endpoints given by address": func(s *schedule.Schedule) { s.Upstreams[0].Address = "198.18.0.1" },
-		"TLS upstreams":              func(s *schedule.Schedule) { s.Upstreams[0].TLS = &schedule.TLS{} },
-		"blackhole":                  func(s *schedule.Schedule) { s.Steps = faults(schedule.Blackhole) },
-		"other addresses of a name":  func(s *schedule.Schedule) { s.Steps = faults(schedule.Addresses) },
+		"several namespaces": func(s *schedule.Schedule) { s.Documents[0][0].Namespace = "weather" },
+		"https clients":      func(s *schedule.Schedule) { s.Clients[0].Load.URL = "https://mydb.com/" },
+		"IPv6": func(s *schedule.Schedule) {
+			s.Upstreams[0].IPs = append(s.Upstreams[0].IPs, netip.MustParseAddr("2001:db8::1"))
+		},
+		"TLS upstreams": func(s *schedule.Schedule) { s.Upstreams[0].TLS = &schedule.TLS{} },
+		"blackhole":     func(s *schedule.Schedule) { s.Steps = faults(schedule.Blackhole) },
 	} {
 		s := playable(t)
 		change(s)

@@ -2,38 +2,55 @@
 //
 //	faildrill-agent sleep     # a container's main process: waits until it is ended
 //	faildrill-agent serve     # talks to the harness over standard input and output
+//	faildrill-agent detour '{"to": {"10.10.0.1": "172.18.0.5"}}'
+//	                          # leads the pod's connections to where somebody listens (package detour)
 //
 // It is linked statically, so that it runs in an image that has nothing else.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/faildrill/faildrill/harness/agent"
+	"github.com/faildrill/faildrill/harness/detour"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	verb := ""
-	if len(os.Args) == 2 {
+	if len(os.Args) > 1 {
 		verb = os.Args[1]
 	}
-	switch verb {
-	case "sleep":
+	switch {
+	case verb == "sleep" && len(os.Args) == 2:
 		<-ctx.Done()
-	case "serve":
+	case verb == "detour" && len(os.Args) == 3:
+		if err := setDetours(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "faildrill-agent:", err)
+			os.Exit(1)
+		}
+	case verb == "serve" && len(os.Args) == 2:
 		// A stream that ends is how the harness says that it is over.
 		if err := agent.Serve(ctx, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "faildrill-agent:", err)
 			os.Exit(1)
 		}
 	default:
-		fmt.Fprintln(os.Stderr, "faildrill-agent sleep | serve: expected one of the two; faildrill starts it in a pod")
+		fmt.Fprintln(os.Stderr, "faildrill-agent sleep | serve | detour RULES: expected one of the three; faildrill starts it in a pod")
 		os.Exit(2)
 	}
+}
+
+func setDetours(text string) error {
+	var r detour.Rules
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return fmt.Errorf("reading the detours: %w", err)
+	}
+	return r.Set()
 }
