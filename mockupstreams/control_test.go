@@ -41,7 +41,7 @@ func TestControl(t *testing.T) {
 		{"POST", "/faults", `{"name": "flaky", "status": 503, "first": 1}`, 201, `"status": 503`},
 		{"POST", "/faults", `{"name": "flaky", "status": 500}`, 409, `already applied`},
 		{"POST", "/faults", `{"name": "b", "resett": true}`, 400, `did you mean \"reset\"?`},
-		{"POST", "/faults", `{"name": "b", "blackhole": true}`, 422, `dialer`},
+		{"POST", "/faults", `{"name": "b", "tls": "expired"}`, 422, `has no TLS`},
 		{"POST", "/faults", `{"name": "b", "status": 500, "port": 1}`, 400, `port: found 1`},
 		{"POST", "/faults", `{"name": "` + strings.Repeat("x", controlBody) + `"}`, 413, `too large`},
 		{"GET", "/faults", "", 200, `"first": 1`},

@@ -49,7 +49,7 @@ type Fault struct {
 	CloseAfter int `json:"closeAfter,omitempty"`
 	// TLS restarts the TLS ports with other TLS: TLSExpired and the others.
 	TLS string `json:"tls,omitempty"`
-	// Blackhole leaves connects unanswered; always ErrUnsupported here.
+	// Blackhole leaves connects unanswered; ErrUnsupported where the system cannot.
 	Blackhole bool `json:"blackhole,omitempty"`
 
 	Match
@@ -96,8 +96,8 @@ var MatchKeys = []MatchKey{
 	{"percentage", "this share of what is left, 0 to 100, drawn with the upstream's seed", `50`, func(m Match) bool { return m.Percentage != nil }},
 }
 
-// Validate returns every mistake in the fault, joined, or nil. A blackhole is
-// well formed but wraps ErrUnsupported.
+// Validate returns every mistake in the fault, joined, or nil. Where the system has
+// no blackholes, one is well formed but wraps ErrUnsupported.
 func (f Fault) Validate() error {
 	b, err := f.behaviour()
 	if err == nil {
@@ -190,6 +190,9 @@ func (m Match) check() error {
 	}
 	return errors.Join(errs...)
 }
+
+// deadens reports whether the fault is about listeners: its end is theirs, too.
+func (f Fault) deadens() bool { return f.Refuse || f.Blackhole }
 
 // clone keeps what was applied apart from what the caller goes on changing.
 func (f Fault) clone() Fault {

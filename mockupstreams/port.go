@@ -1,6 +1,7 @@
 package mockupstreams
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -37,6 +39,7 @@ type port struct {
 	number  int
 	ln      net.Listener // nil while refusing
 	hold    io.Closer    // keeps the number while refusing; may be nil
+	deaf    bool         // connects are not answered
 	conns   map[*conn]bool
 	over    bool
 }
@@ -48,7 +51,7 @@ func newPort(address string, srv *http.Server, done <-chan struct{}, connected f
 
 // listen opens the port for the first time.
 func (p *port) listen() error {
-	ln, err := net.Listen("tcp", p.address)
+	ln, err := p.bind()
 	if err != nil {
 		return bindError(p.address, err)
 	}
@@ -56,6 +59,67 @@ func (p *port) listen() error {
 	p.number = ln.Addr().(*net.TCPAddr).Port
 	p.srv.ConnState = p.changed
 	p.serve(ln)
+	return nil
+}
+
+// bind opens a listener, deaf if the port is. Not one of Multipath TCP, which Go would
+// open: it takes no filter.
+func (p *port) bind() (net.Listener, error) {
+	var c net.ListenConfig
+	c.SetMultipathTCP(false)
+	p.mu.Lock()
+	deaf := p.deaf
+	p.mu.Unlock()
+	if deaf {
+		c.Control = func(_, _ string, rc syscall.RawConn) (err error) {
+			return errors.Join(rc.Control(func(fd uintptr) { err = deafen(fd) }), err)
+		}
+	}
+	return c.Listen(context.Background(), "tcp", p.address)
+}
+
+// control calls f with the listener's file descriptor.
+func control(ln net.Listener, f func(fd uintptr) error) error {
+	rc, err := ln.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		return err
+	}
+	e := rc.Control(func(fd uintptr) { err = f(fd) })
+	return errors.Join(e, err)
+}
+
+// lose leaves connects unanswered from now on. Connections end as in refuse.
+func (p *port) lose() error {
+	p.mu.Lock()
+	if p.deaf {
+		p.mu.Unlock()
+		return nil
+	}
+	if p.ln != nil {
+		if err := control(p.ln, deafen); err != nil {
+			p.mu.Unlock()
+			return err
+		}
+	}
+	p.deaf = true
+	p.mu.Unlock()
+	p.restart()
+	return nil
+}
+
+// hear answers connects again.
+func (p *port) hear() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.deaf {
+		return nil
+	}
+	if p.ln != nil {
+		if err := undeafen(p.ln); err != nil {
+			return err
+		}
+	}
+	p.deaf = false
 	return nil
 }
 
@@ -123,7 +187,7 @@ func (p *port) reopen() error {
 
 	deadline := time.Now().Add(reopenFor)
 	for {
-		ln, err := net.Listen("tcp", p.address)
+		ln, err := p.bind()
 		if err == nil {
 			p.serve(ln)
 			return nil
@@ -232,7 +296,7 @@ func (a *acceptor) Accept() (net.Conn, error) {
 func (p *port) track(c *conn, from net.Listener) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over || p.ln != from {
+	if p.over || p.ln != from || p.deaf {
 		return false
 	}
 	p.conns[c] = true // until its first byte

@@ -1,6 +1,6 @@
 package mockupstreams
 
-// refuse has no answer: Server.settle closes and opens the listeners.
+// refuse has no answer: Server.shut closes the listeners and Server.open opens them.
 var refuse = Behaviour{
 	Name:  "refuse",
 	Value: "true",

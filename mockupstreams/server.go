@@ -79,7 +79,7 @@ type applied struct {
 	at        time.Time
 	selector  Selector
 	draw      func() float64
-	timer     *time.Timer // ends a refusal; nil for all others
+	timer     *time.Timer // ends a fault that deadens; nil for all others
 }
 
 // Start opens every listener and serves, or returns an error and leaves
@@ -245,7 +245,12 @@ func (s *Server) Apply(f Fault) error {
 	if err := s.add(f.clone()); err != nil {
 		return err
 	}
-	s.shut()
+	if err := s.shut(); err != nil {
+		s.mu.Lock()
+		s.applied = slices.DeleteFunc(s.applied, func(a *applied) bool { return a.Name == f.Name })
+		s.mu.Unlock()
+		return fmt.Errorf("fault %q: %w", f.Name, errors.Join(err, s.open()))
+	}
 	for _, p := range s.ports {
 		if f.TLS != "" && p.tls != nil && (f.Port == 0 || f.Port == p.number) {
 			p.restart()
@@ -280,7 +285,7 @@ func (s *Server) add(f Fault) error {
 		return err
 	}
 	a := &applied{Fault: f, behaviour: b, at: now, selector: Selector{Match: f.Match}, draw: NewDraw(s.cfg.Seed, f.Name)}
-	if f.Refuse && f.For > 0 {
+	if f.deadens() && f.For > 0 {
 		a.timer = time.AfterFunc(time.Duration(f.For), func() { s.expire(a) })
 	}
 	s.applied = append(s.applied, a)
@@ -320,15 +325,15 @@ func (s *Server) Heal(name string) error {
 	a := s.applied[i]
 	s.applied = slices.Delete(s.applied, i, i+1)
 	s.mu.Unlock()
-	if !a.Refuse {
+	if !a.deadens() {
 		return nil
 	}
 	if err := s.open(); err != nil {
 		s.mu.Lock()
 		s.applied = slices.Insert(s.applied, i, a)
 		s.mu.Unlock()
-		s.shut() // its other ports, so that the table stays true
-		return fmt.Errorf("healing fault %q: %w", name, err)
+		// Its other ports, so that the table stays true.
+		return fmt.Errorf("healing fault %q: %w", name, errors.Join(err, s.shut()))
 	}
 	a.stopTimer()
 	return nil
@@ -383,36 +388,51 @@ func (s *Server) Refusing() []string {
 	return closed
 }
 
-// shut closes the listeners that an applied fault refuses; change is held.
-func (s *Server) shut() {
+// shut closes the listeners that an applied fault refuses, and deafens those that one
+// makes a blackhole; change is held.
+func (s *Server) shut() error {
+	var errs []error
 	for _, p := range s.ports {
-		if s.refuses(p) {
+		refused, lost := s.dead(p)
+		if lost {
+			errs = append(errs, p.lose())
+		}
+		if refused {
 			p.refuse()
 		}
 	}
+	return errors.Join(errs...)
 }
 
-// open opens all other listeners; change is held.
+// open opens all other listeners, and lets them hear; change is held.
 func (s *Server) open() error {
 	var errs []error
 	for _, p := range s.ports {
-		if !s.refuses(p) {
+		refused, lost := s.dead(p)
+		if !lost {
+			errs = append(errs, p.hear())
+		}
+		if !refused {
 			errs = append(errs, p.reopen())
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Server) refuses(p *port) bool {
+// dead says what the applied faults make of connects to a port.
+func (s *Server) dead(p *port) (refused, lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
-	return slices.ContainsFunc(s.applied, func(a *applied) bool {
-		return a.Refuse && !a.over(now) && (a.Port == 0 || a.Port == p.number)
-	})
+	for _, a := range s.applied {
+		if !a.over(now) && (a.Port == 0 || a.Port == p.number) {
+			refused, lost = refused || a.Refuse, lost || a.Blackhole
+		}
+	}
+	return refused, lost
 }
 
-// expire ends a refusal whose time is over. As nobody waits for an error, a
+// expire ends a fault that deadens whose time is over. As nobody waits for an error, a
 // taken address is tried again until it is free; Refusing tells.
 func (s *Server) expire(a *applied) {
 	s.change.Lock()

@@ -12,7 +12,7 @@ import (
 // that the fault is limited to, or 0.
 func MockFault(f *schedule.Fault, name string, port int) mockupstreams.Fault {
 	m := mockupstreams.Fault{Name: name, Match: mockupstreams.Match{For: mockupstreams.Duration(f.For), Port: port}}
-	if f.Behaviour != schedule.Refuse {
+	if f.Behaviour != schedule.Refuse && f.Behaviour != schedule.Blackhole {
 		m.First, m.Every, m.Path, m.Headers = f.First, f.EveryNth, f.Path, f.Headers
 		if f.Percentage > 0 && f.Percentage < 100 {
 			m.Percentage = &f.Percentage
@@ -26,6 +26,8 @@ func MockFault(f *schedule.Fault, name string, port int) mockupstreams.Fault {
 		m.Delay, m.Jitter = mockupstreams.Duration(f.Delay+f.Jitter/2), mockupstreams.Duration(f.Jitter/2)
 	case schedule.Refuse:
 		m.Refuse = true
+	case schedule.Blackhole:
+		m.Blackhole = true
 	case schedule.Reset:
 		m.Reset = true
 	case schedule.Hang:

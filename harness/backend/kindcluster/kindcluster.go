@@ -193,8 +193,6 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 	for i := range s.Steps {
 		switch f := s.Steps[i].Fault; {
 		case f == nil:
-		case f.Behaviour == schedule.Blackhole:
-			add("blackhole", "SYNs to a container are not lost here")
 		case slices.ContainsFunc(f.Addresses, netip.Addr.Is6):
 			add("IPv6", "fault %s gives %s an IPv6 address, and pods have IPv4 addresses", f.Name, f.DNS)
 		}

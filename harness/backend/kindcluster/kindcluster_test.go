@@ -32,7 +32,9 @@ func playable(t *testing.T) *schedule.Schedule {
 func TestMissing(t *testing.T) {
 	b := Backend{istio: "1.31.0", envoy: "1.40.0"}
 	for feature, change := range map[string]func(*schedule.Schedule){
-		"":                     func(s *schedule.Schedule) { s.Upstreams[0].Address, s.Steps = "198.18.0.1", faults(schedule.Addresses) },
+		"": func(s *schedule.Schedule) {
+			s.Upstreams[0].Address, s.Steps = "198.18.0.1", faults(schedule.Addresses, schedule.Blackhole)
+		},
 		"Envoy 1.36.4":         func(s *schedule.Schedule) { s.Profile.Envoy = "1.36.4" },
 		"Istio 1.19":           func(s *schedule.Schedule) { s.Profile.Istio = "1.19" },
 		"scaled configuration": func(s *schedule.Schedule) { s.Scale = 4 },
@@ -46,7 +48,6 @@ func TestMissing(t *testing.T) {
 			s.Upstreams[0].IPs = append(s.Upstreams[0].IPs, netip.MustParseAddr("2001:db8::1"))
 		},
 		"TLS upstreams": func(s *schedule.Schedule) { s.Upstreams[0].TLS = &schedule.TLS{} },
-		"blackhole":     func(s *schedule.Schedule) { s.Steps = faults(schedule.Blackhole) },
 	} {
 		s := playable(t)
 		change(s)
@@ -57,9 +58,12 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-func faults(b string) []schedule.Step {
-	step := schedule.Step{Kind: schedule.KindFault, Fault: &schedule.Fault{Behaviour: b}}
-	return []schedule.Step{step, step}
+func faults(behaviours ...string) []schedule.Step {
+	var steps []schedule.Step
+	for _, b := range behaviours {
+		steps = append(steps, schedule.Step{Kind: schedule.KindFault, Fault: &schedule.Fault{Behaviour: b}})
+	}
+	return steps
 }
 
 // A drill is predicted with what plays, unless it is about a release that nobody measured.

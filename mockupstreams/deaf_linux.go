@@ -1,0 +1,22 @@
+package mockupstreams
+
+import (
+	"net"
+	"syscall"
+)
+
+// losesSYNs says whether this system can have a listener that answers no SYN.
+const losesSYNs = true
+
+// nothing is a socket filter (classic BPF) that takes no packet. On a listener it is
+// asked for every SYN before the kernel answers (tcp_filter in net/ipv4/tcp_ipv4.c);
+// connections that are there have none. It needs no privilege.
+var nothing = []syscall.SockFilter{{Code: syscall.BPF_RET | syscall.BPF_K}}
+
+// deafen makes a listener, or a socket that will be one, lose every SYN.
+func deafen(fd uintptr) error { return syscall.AttachLsf(int(fd), nothing) }
+
+// undeafen ends that.
+func undeafen(ln net.Listener) error {
+	return control(ln, func(fd uintptr) error { return syscall.DetachLsf(int(fd)) })
+}
