@@ -10,6 +10,7 @@
 package pki
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,6 +18,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -35,7 +37,7 @@ const (
 // A CA signs certificates. Its methods are safe for concurrent use.
 type CA struct {
 	root *x509.Certificate
-	key  *ecdsa.PrivateKey
+	key  crypto.Signer
 	pem  []byte
 	now  time.Time
 }
@@ -66,6 +68,24 @@ func NewCA(name string, now time.Time) (*CA, error) {
 		return nil, fmt.Errorf("making the CA %s: %w", name, err)
 	}
 	return &CA{root: root, key: key, pem: encode("CERTIFICATE", der), now: now}, nil
+}
+
+// ReadCA is a CA that exists, from PEM: its certificate, and its key in PKCS #1, PKCS #8
+// or SEC 1. Its certificates are valid at that time.
+func ReadCA(certificate, key []byte, now time.Time) (*CA, error) {
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return nil, fmt.Errorf("reading a CA: %w", err)
+	}
+	root, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return nil, fmt.Errorf("reading a CA: %w", err)
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok || !root.IsCA {
+		return nil, errors.New("reading a CA: its certificate is not that of a CA")
+	}
+	return &CA{root: root, key: signer, pem: encode("CERTIFICATE", pair.Certificate[0]), now: now}, nil
 }
 
 // PEM is the CA's own certificate.

@@ -68,8 +68,11 @@ func (n *network) startUpstream(i int) (*mockupstreams.Server, error) {
 		return nil, nil
 	}
 	if len(cfg.ListenTLS) > 0 {
-		var err error
-		if cfg.TLS, err = n.p.certificates.upstream(u.TLS); err != nil {
+		shown, err := n.p.certificates.Upstream(u.TLS)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.TLS, err = shown.TLS(); err != nil {
 			return nil, err
 		}
 	}

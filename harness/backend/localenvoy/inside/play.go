@@ -12,6 +12,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
+	"github.com/faildrill/faildrill/harness/certificates"
 	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/engine"
 	"github.com/faildrill/faildrill/harness/live"
@@ -71,7 +72,7 @@ type player struct {
 	sink         backend.Sink  // of the parent
 	book         *sidecar.Book // in front of it
 	net          *network
-	certificates *certificates
+	certificates *certificates.Set
 	plane        controlPlane
 	proxies      []*proxy // by client; of a packed play all the same
 
@@ -90,7 +91,7 @@ type player struct {
 }
 
 func newPlayer(j *localenvoy.Job, at place, sink backend.Sink) (*player, error) {
-	c, err := newCertificates()
+	c, err := certificates.New()
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func (p *player) newProxy(client int) (*proxy, error) {
 	if err := os.MkdirAll(x.dir, 0o755); err != nil {
 		return nil, err
 	}
-	return x, p.certificates.serve(p, x)
+	return x, p.handOut(x)
 }
 
 func (x *proxy) path(name string) string { return x.dir + "/" + name }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/certificates"
 	"github.com/faildrill/faildrill/harness/live"
 )
 
@@ -14,7 +15,7 @@ const lookPackedEvery = 50 * time.Millisecond
 
 // Witness waits until the step shows from the first client's network, past its proxy.
 func (p *player) Witness(ctx context.Context, step int) (string, error) {
-	w := live.Witness{Schedule: p.s, Dial: p.dialPlain, AtWork: p.net.atWork, Met: p.net.met, Taken: p.taken, ShowsTLS: shows}
+	w := live.Witness{Schedule: p.s, Dial: p.dialPlain, AtWork: p.net.atWork, Met: p.net.met, Taken: p.taken, ShowsTLS: certificates.Shows}
 	if p.o.Packed {
 		w.Every = lookPackedEvery
 	}
