@@ -54,6 +54,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cert := flags.String("cert", "", "PEM file with the certificate of -listen-tls")
 	key := flags.String("key", "", "PEM file with its key")
 	clientCA := flags.String("client-ca", "", "PEM file with the CAs that client certificates have to come from; with it they are required")
+	broken := files{}
+	flags.Var(broken, "faulty", "expired=FILE, wrongName=FILE or unknownIssuer=FILE: PEM with the certificate of that fault of TLS, and its key; repeat it")
 	flags.StringVar(&cfg.Control, "control", "", "host:port of the control API; none when empty")
 	flags.StringVar(&cfg.Body, "body", "", `body of healthy answers (default "healthy: <name>\n")`)
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "seed of all chance")
@@ -75,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if len(cfg.ListenTLS) > 0 {
 		var err error
-		if cfg.TLS, err = readTLS(*cert, *key, *clientCA); err != nil {
+		if cfg.TLS, err = readTLS(*cert, *key, *clientCA, broken); err != nil {
 			fmt.Fprintf(stderr, "mockupstream: %v\n", err)
 			return exitUsage
 		}
@@ -105,12 +107,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // readTLS reads what the TLS ports show; clientCA may be "".
-func readTLS(cert, key, clientCA string) (*mockupstreams.TLS, error) {
+func readTLS(cert, key, clientCA string, broken files) (*mockupstreams.TLS, error) {
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("reading -cert and -key: %w", err)
 	}
-	out := &mockupstreams.TLS{Certificate: pair}
+	out := &mockupstreams.TLS{Certificate: pair, Faulty: map[string]tls.Certificate{}}
+	for fault, file := range broken {
+		if out.Faulty[fault], err = tls.LoadX509KeyPair(file, file); err != nil {
+			return nil, fmt.Errorf("reading -faulty %s: %w", fault, err)
+		}
+	}
 	if clientCA == "" {
 		return out, nil
 	}
@@ -144,6 +151,20 @@ func listFaults(w io.Writer) {
 	for _, key := range mockupstreams.MatchKeys {
 		fmt.Fprintf(w, "    %s: %s (%s)\n", key.Name, key.Doc, key.Example)
 	}
+}
+
+// files is a flag that names files, by the fault of TLS that they are for.
+type files map[string]string
+
+func (f files) String() string { return "" }
+
+func (f files) Set(value string) error {
+	fault, file, ok := strings.Cut(value, "=")
+	if !ok || fault != mockupstreams.TLSExpired && fault != mockupstreams.TLSWrongName && fault != mockupstreams.TLSUnknownIssuer {
+		return fmt.Errorf("found %q, expected expired=FILE, wrongName=FILE or unknownIssuer=FILE", value)
+	}
+	f[fault] = file
+	return nil
 }
 
 // addresses is a flag that may be repeated or hold several.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -139,17 +140,20 @@ func TestReadTLS(t *testing.T) {
 		}
 		return path
 	}
-	cert, key, root := file("cert", c.Chain), file("key", c.Key), file("ca", ca.PEM())
-	if got, err := readTLS(cert, key, ""); err != nil || got.RequireClientCertificate || len(got.Certificate.Certificate) != 1 {
+	cert, key, root, both := file("cert", c.Chain), file("key", c.Key), file("ca", ca.PEM()), file("both", slices.Concat(c.Chain, c.Key))
+	if got, err := readTLS(cert, key, "", files{mockupstreams.TLSExpired: both}); err != nil || got.RequireClientCertificate || len(got.Certificate.Certificate) != 1 || len(got.Faulty[mockupstreams.TLSExpired].Certificate) != 1 {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if got, err := readTLS(cert, key, root); err != nil || !got.RequireClientCertificate || got.ClientCAs == nil {
+	if got, err := readTLS(cert, key, root, nil); err != nil || !got.RequireClientCertificate || got.ClientCAs == nil {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if _, err := readTLS(cert, key, key); err == nil || !strings.Contains(err.Error(), "found no certificate") {
+	if _, err := readTLS(cert, key, key, nil); err == nil || !strings.Contains(err.Error(), "found no certificate") {
 		t.Errorf("a key for CAs: got %v", err)
 	}
-	if _, err := readTLS(cert, key, dir+"/none"); err == nil {
+	if _, err := readTLS(cert, key, dir+"/none", nil); err == nil {
 		t.Error("a CA file that is missing is read")
+	}
+	if _, err := readTLS(cert, key, "", files{mockupstreams.TLSExpired: cert}); err == nil || !strings.Contains(err.Error(), "-faulty expired") {
+		t.Errorf("a certificate without its key: got %v", err)
 	}
 }
