@@ -156,6 +156,13 @@ func TestGetReadDial(t *testing.T) {
 	if err := c.Dial(t.Context(), s.Listener.Addr().String()); err != nil {
 		t.Error(err)
 	}
+	plain := s.Listener.Addr().String()
+	if shown, err := c.ShowsTLS(t.Context(), plain, schedule.TLSPlaintext); err != nil || !shown {
+		t.Errorf("a port without TLS: got %v, %v", shown, err)
+	}
+	if shown, err := c.ShowsTLS(t.Context(), plain, schedule.TLSExpired); err != nil || shown {
+		t.Errorf("a port without TLS, expired: got %v, %v", shown, err)
+	}
 	var e *Error
 	if err := c.Dial(t.Context(), closed(t)); !errors.As(err, &e) || e.Kind != probe.KindRefused || !errors.Is(err, syscall.ECONNREFUSED) || e.Timeout() {
 		t.Errorf("got %v, want refused", err)

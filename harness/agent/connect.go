@@ -269,6 +269,12 @@ func (c *Conn) Dial(ctx context.Context, address string) error {
 	return err
 }
 
+// ShowsTLS has the agent connect to host:port, and look whether a fault of TLS shows there.
+func (c *Conn) ShowsTLS(ctx context.Context, address, fault string) (bool, error) {
+	r, err := c.ask(ctx, call{Dial: address, Shows: fault})
+	return r.Shown, err
+}
+
 // ServeNames has the agent answer for names at an address, as the function says;
 // what is dnsserver.Elsewhere is asked of forward.
 func (c *Conn) ServeNames(ctx context.Context, listen, forward string, answer func(name string) dnsserver.Answer) error {

@@ -26,7 +26,8 @@ type call struct {
 	Cancel int64          `json:"cancel,omitempty"` // the call that is given up
 	Get    string         `json:"get,omitempty"`    // a URL
 	Read   *read          `json:"read,omitempty"`
-	Dial   string         `json:"dial,omitempty"` // host:port
+	Dial   string         `json:"dial,omitempty"`  // host:port
+	Shows  string         `json:"shows,omitempty"` // a fault of TLS, of what Dial names
 	DNS    *names         `json:"dns,omitempty"`
 	Answer *answered      `json:"answer,omitempty"` // to question ID
 }
@@ -61,6 +62,7 @@ type reply struct {
 	Took     time.Duration `json:"took,omitempty"` // by the agent's clock, until now
 	Data     []byte        `json:"data,omitempty"`
 	Missing  bool          `json:"missing,omitempty"` // the file does not exist
+	Shown    bool          `json:"shown,omitempty"`   // the fault of TLS
 	Outcome  *outcome      `json:"outcome,omitempty"`
 	Error    string        `json:"error,omitempty"`
 	Kind     string        `json:"kind,omitempty"`     // of the error, as package probe has it

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/certificates"
 	"github.com/faildrill/faildrill/harness/dnsserver"
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/probe"
@@ -163,10 +164,11 @@ func (s *server) answer(ctx context.Context, c *call) reply {
 		ctx, stop := context.WithTimeout(ctx, dialTimeout)
 		defer stop()
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.Dial)
-		if err == nil {
-			conn.Close()
+		if err != nil {
+			return replyError(c.ID, err)
 		}
-		return replyError(c.ID, err)
+		defer conn.Close()
+		return reply{Shown: c.Shows != "" && certificates.Shows(c.Shows, conn)}
 	}
 	return replyError(c.ID, errors.New("a call without a verb"))
 }

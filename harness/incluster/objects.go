@@ -40,7 +40,7 @@ const (
 	upstreamLog   = logs + "/upstream.log"
 	outlierLog    = logs + "/outlier.log"
 	bootstrapName = "faildrill-bootstrap"
-	authorities   = "faildrill-ca"
+	filesName     = "faildrill-files"
 )
 
 // Settings are what the objects of a run are made from.
@@ -52,9 +52,8 @@ type Settings struct {
 	Own bool
 	// Regions are those of nodes, as region or region/zone: a client in one of them runs there.
 	Regions []string
-	// CA, in PEM, is at each of the paths that the configuration trusts.
-	CA      []byte
-	CAPaths []string
+	// Files are what the configuration has the proxies read, by path: certificates and keys.
+	Files map[string][]byte
 }
 
 func (s *Settings) meta(name string, labels map[string]string) metav1.ObjectMeta {
@@ -62,6 +61,9 @@ func (s *Settings) meta(name string, labels map[string]string) metav1.ObjectMeta
 	maps.Copy(all, labels)
 	return metav1.ObjectMeta{Name: name, Namespace: s.Namespace, Labels: all}
 }
+
+// paths are those of Files, in order.
+func (s *Settings) paths() []string { return slices.Sorted(maps.Keys(s.Files)) }
 
 // environment is what has to be there before any client: the DNS server's name, what
 // proxies begin with, and how far they see.
@@ -103,10 +105,12 @@ func environment(s *Settings) ([]*kube.Object, error) {
 			Spec: networking.Sidecar{Egress: []*networking.IstioEgressListener{{Hosts: []string{"./*", "istio-system/*"}}}},
 		},
 	)
-	if len(s.CA) > 0 {
-		made = append(made, &corev1.ConfigMap{
-			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: s.meta(authorities, nil), Data: map[string]string{"ca.pem": string(s.CA)},
-		})
+	if len(s.Files) > 0 {
+		secret := &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: s.meta(filesName, nil), Data: map[string][]byte{}}
+		for i, path := range s.paths() {
+			secret.Data[fmt.Sprint(i)] = s.Files[path]
+		}
+		made = append(made, secret)
 	}
 	filter := &istioalpha.EnvoyFilter{
 		TypeMeta: metav1.TypeMeta{APIVersion: "networking.istio.io/v1alpha3", Kind: "EnvoyFilter"}, ObjectMeta: s.meta("faildrill-logs", nil),
@@ -206,12 +210,10 @@ func workload(s *Settings, c *schedule.Client, number int, nameserver string, de
 	}
 	mounts := map[string]any{logsVolume: map[string]any{"mountPath": logs}}
 	volumes := []corev1.Volume{{Name: logsVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
-	for i, p := range s.CAPaths {
-		name := fmt.Sprintf("%s-%d", authorities, i)
-		volumes = append(volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-			LocalObjectReference: corev1.LocalObjectReference{Name: authorities},
-		}}})
-		mounts[name] = map[string]any{"mountPath": p, "subPath": "ca.pem", "readOnly": true}
+	for i, path := range s.paths() {
+		name := fmt.Sprintf("%s-%d", filesName, i)
+		volumes = append(volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: filesName}}})
+		mounts[name] = map[string]any{"mountPath": path, "subPath": fmt.Sprint(i), "readOnly": true}
 	}
 	mounted, err := json.Marshal(mounts)
 	if err != nil {

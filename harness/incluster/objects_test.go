@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write the goldens")
 
 func settings() *Settings {
-	return &Settings{Namespace: "drill-a1b2", Run: "a1b2", Agent: "faildrill/faildrill-agent:1", Own: true, Regions: []string{"us-east1/us-east1-b"}, CA: []byte("PEM"), CAPaths: []string{"/etc/ca/ca.crt"}}
+	return &Settings{Namespace: "drill-a1b2", Run: "a1b2", Agent: "faildrill/faildrill-agent:1", Own: true, Regions: []string{"us-east1/us-east1-b"}, Files: map[string][]byte{"/etc/ca/ca.crt": []byte("PEM"), "/etc/own/cert.pem": []byte("CHAIN")}}
 }
 
 // Everything that a drill makes, as people would write it.

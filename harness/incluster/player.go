@@ -500,7 +500,7 @@ func (p *player) fault(ctx context.Context, step int) error {
 
 // Witness waits until a step shows, from a pod without a proxy.
 func (p *player) Witness(ctx context.Context, step int) (string, error) {
-	w := live.Witness{Schedule: p.s, Every: pollEvery, Dial: p.dial, AtWork: p.atWork, Met: p.met, Taken: p.taken}
+	w := live.Witness{Schedule: p.s, Every: pollEvery, Dial: p.dial, AtWork: p.atWork, Met: p.met, Taken: p.taken, ShowsTLS: p.showsTLS}
 	return w.See(ctx, step)
 }
 
@@ -510,12 +510,26 @@ func (p *player) dial(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.dns.Dial(ctx, netip.AddrPortFrom(p.where(a.Addr()), a.Port()).String()); err != nil {
+	at := netip.AddrPortFrom(p.where(a.Addr()), a.Port()).String()
+	if err := p.dns.Dial(ctx, at); err != nil {
 		return nil, err
 	}
 	near, far := net.Pipe()
 	far.Close()
-	return near, nil
+	return dialed{near, at}, nil
+}
+
+// dialed is a connection that was made elsewhere, and is over.
+type dialed struct {
+	net.Conn
+	to string
+}
+
+func (p *player) showsTLS(fault string, nc net.Conn) bool {
+	ctx, stop := context.WithTimeout(context.Background(), askWithin)
+	defer stop()
+	shown, err := p.dns.ShowsTLS(ctx, nc.(dialed).to, fault)
+	return err == nil && shown
 }
 
 func (p *player) atWork(step int) bool {

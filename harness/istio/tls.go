@@ -10,14 +10,7 @@ import (
 	"github.com/faildrill/faildrill/harness/xds"
 )
 
-// The secrets that istiod names for certificates in files; the agent beside the proxy reads them.
-const (
-	fileRoot   = "file-root:"
-	fileCert   = "file-cert:" // the chain, a tilde, and the key
-	systemRoot = fileRoot + "system"
-
-	configMap = "configmap://"
-)
+const configMap = "configmap://"
 
 // tlsContext is the TLS that the cluster begins; nil: plain text.
 // pilot/pkg/networking/core/cluster_tls.go: buildUpstreamTLSSettings, buildUpstreamClusterTLSContext.
@@ -89,7 +82,7 @@ func (t *translator) originated(s *service, p policy) *xds.TLS {
 	context := &xds.TLS{SNI: rule.Sni, AutoSNI: rule.Sni == "" && t.v.has(RuleTLSByDefault)}
 	context.AutoSANValidation = context.AutoSNI && len(rule.SubjectAltNames) == 0 && !skip
 	if rule.Mode == networking.ClientTLSSettings_MUTUAL {
-		context.Certificate = fileCert + rule.ClientCertificate + "~" + rule.PrivateKey
+		context.Certificate = xds.FileCert + rule.ClientCertificate + "~" + rule.PrivateKey
 		if secret {
 			context.Certificate = rule.CredentialName
 		}
@@ -116,9 +109,9 @@ func (t *translator) trusted(rule *networking.ClientTLSSettings) string {
 	case rule.CredentialName != "":
 		return rule.CredentialName + "-cacert"
 	case rule.CaCertificates != "":
-		return fileRoot + rule.CaCertificates
+		return xds.FileRoot + rule.CaCertificates
 	case t.v.has(RuleTLSByDefault):
-		return systemRoot
+		return xds.SystemRoot
 	}
 	return ""
 }

@@ -1,7 +1,7 @@
 // Package regions runs the fake upstreams of a drill as containers on kind's
 // network, one for each address, with testcontainers.
 //
-//	r := regions.New(schedule, image, run, journal)
+//	r := regions.New(schedule, certificates, image, run, journal)
 //	err := r.Start(ctx)
 //	r.Address(ip)                          // where an address of the schedule is
 //	err = r.Apply(ctx, upstream, fault)    // over the control API of each of its containers
@@ -13,13 +13,16 @@
 package regions
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -27,6 +30,7 @@ import (
 	tclog "github.com/testcontainers/testcontainers-go/log"
 
 	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/certificates"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/mockupstreams"
 )
@@ -42,9 +46,10 @@ const controlPort = 9901
 
 // Regions are the containers of one drill.
 type Regions struct {
-	s     *schedule.Schedule
-	image string
-	run   string
+	s            *schedule.Schedule
+	image        string
+	run          string
+	certificates *certificates.Set
 	// journal is told before a container is made.
 	journal func(backend.Undo) error
 
@@ -60,10 +65,11 @@ type container struct {
 	control  mockupstreams.Client
 }
 
-// New is the regions of a schedule; nothing is started. The journal is told what is to be
+// New is the regions of a schedule, with the certificates that they show where they
+// speak TLS; nothing is started. The journal is told what is to be
 // undone before it is done.
-func New(s *schedule.Schedule, image, run string, journal func(backend.Undo) error) *Regions {
-	return &Regions{s: s, image: image, run: run, journal: journal}
+func New(s *schedule.Schedule, c *certificates.Set, image, run string, journal func(backend.Undo) error) *Regions {
+	return &Regions{s: s, certificates: c, image: image, run: run, journal: journal}
 }
 
 // Start starts a container for each address, side by side.
@@ -119,18 +125,30 @@ var settle = sync.OnceFunc(func() {
 func (r *Regions) start(ctx context.Context, i int, ip netip.Addr) (*container, error) {
 	u := &r.s.Upstreams[i]
 	cmd := []string{"-name", fmt.Sprintf("upstream-%d", i), "-body", "healthy: " + u.Address + "\n", "-seed", fmt.Sprint(r.s.Seed + uint64(i)), "-control", fmt.Sprintf(":%d", controlPort)}
+	secure := false
 	for _, p := range u.Ports {
+		flag := "-listen"
 		if u.TLS.Speaks(p) {
-			return nil, errors.New("TLS is not played by containers")
+			flag, secure = "-listen-tls", true
 		}
-		cmd = append(cmd, "-listen", fmt.Sprintf(":%d", p))
+		cmd = append(cmd, flag, fmt.Sprintf(":%d", p))
+	}
+	var files []testcontainers.ContainerFile
+	if secure {
+		shown, err := r.certificates.Upstream(u.TLS)
+		if err != nil {
+			return nil, err
+		}
+		var flags []string
+		flags, files = mounted(shown)
+		cmd = append(cmd, flags...)
 	}
 	c, err := testcontainers.Run(ctx, r.image,
 		testcontainers.WithCmd(cmd...),
 		testcontainers.WithLabels(map[string]string{RunLabel: r.run}),
 		testcontainers.WithExposedPorts(fmt.Sprintf("%d/tcp", controlPort)),
 		testcontainers.CustomizeRequest(testcontainers.GenericContainerRequest{ContainerRequest: testcontainers.ContainerRequest{
-			Networks: []string{Network}, NetworkAliases: map[string][]string{},
+			Networks: []string{Network}, NetworkAliases: map[string][]string{}, Files: files,
 		}}),
 	)
 	if err != nil {
@@ -156,6 +174,24 @@ func (r *Regions) start(ctx context.Context, i int, ip netip.Addr) (*container, 
 		err = out.control.Apply(ctx, mockupstreams.Fault{Name: "latency", Delay: mockupstreams.Duration(u.Latency)})
 	}
 	return out, err
+}
+
+// mounted are the files of a container that shows certificates, and the flags that name them.
+func mounted(s certificates.Shown) (flags []string, files []testcontainers.ContainerFile) {
+	file := func(name string, parts ...[]byte) string {
+		name = "/" + name + ".pem"
+		// Nobody else is in the container; Docker's own copy is gone with it.
+		files = append(files, testcontainers.ContainerFile{Reader: bytes.NewReader(slices.Concat(parts...)), ContainerFilePath: name, FileMode: 0o400})
+		return name
+	}
+	flags = []string{"-cert", file("cert", s.Certificate.Chain), "-key", file("key", s.Certificate.Key)}
+	if s.Required {
+		flags = append(flags, "-client-ca", file("client-ca", s.ClientCA))
+	}
+	for _, fault := range slices.Sorted(maps.Keys(s.Faulty)) {
+		flags = append(flags, "-faulty", fault+"="+file(fault, s.Faulty[fault].Chain, s.Faulty[fault].Key))
+	}
+	return flags, files
 }
 
 // sentence is an error without testcontainers' line ends.

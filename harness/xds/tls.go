@@ -29,6 +29,14 @@ const (
 	MeshRoot        = "ROOTCA"
 )
 
+// What the names begin with of secrets that are files: the agent beside the proxy reads them.
+const (
+	FileRoot = "file-root:" // CAs
+	FileCert = "file-cert:" // the chain, a tilde, and the key
+	// SystemRoot are the CAs of the operating system.
+	SystemRoot = FileRoot + "system"
+)
+
 // TLSModeIstio is the TLSMode of an endpoint behind a sidecar.
 const TLSModeIstio = "istio"
 

@@ -186,9 +186,6 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 		if slices.ContainsFunc(u.IPs, netip.Addr.Is6) {
 			add("IPv6", "%s has an IPv6 address, and the containers have IPv4 addresses", u.Name)
 		}
-		if u.TLS != nil {
-			add("TLS upstreams", "the containers of %s speak HTTP", u.Name)
-		}
 	}
 	for i := range s.Steps {
 		switch f := s.Steps[i].Fault; {
@@ -208,6 +205,7 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 				if c.Type == xds.OriginalDst {
 					add("resolution NONE", "%s sends requests where the client meant to", c.Name)
 				}
+				missingTLS(c, add)
 				if c.MaxConcurrentStreams > 0 {
 					add("HTTP/2 to upstreams", "%s speaks it, and the fake upstreams speak HTTP/1.1", c.Name)
 				}
@@ -215,6 +213,25 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 		}
 	}
 	return unique(ms)
+}
+
+// missingTLS is what a cluster wants of certificates and cannot have.
+func missingTLS(c *xds.Cluster, add func(feature, why string, args ...any)) {
+	t := c.TLS
+	if t == nil || !slices.ContainsFunc(c.Localities, func(l xds.LocalityEndpoints) bool {
+		return slices.ContainsFunc(l.Endpoints, func(e xds.Endpoint) bool { return t.For(e.TLSMode) != nil })
+	}) {
+		return
+	}
+	isFile := func(secret, kind, mesh string) bool {
+		return secret == "" || secret == mesh || strings.HasPrefix(secret, kind)
+	}
+	if !isFile(t.CA, xds.FileRoot, xds.MeshRoot) || !isFile(t.Certificate, xds.FileCert, xds.MeshCertificate) {
+		add("credentialName", "%s has certificates from a secret of the cluster, which is not made here", c.Name)
+	}
+	if slices.ContainsFunc(t.SANs, func(n string) bool { return strings.HasPrefix(n, "spiffe://") }) {
+		add("identities", "%s expects identities of a namespace, and the drill's has another name", c.Name)
+	}
 }
 
 func unique(ms []backend.Missing) []backend.Missing {

@@ -47,7 +47,10 @@ func TestMissing(t *testing.T) {
 		"IPv6": func(s *schedule.Schedule) {
 			s.Upstreams[0].IPs = append(s.Upstreams[0].IPs, netip.MustParseAddr("2001:db8::1"))
 		},
-		"TLS upstreams": func(s *schedule.Schedule) { s.Upstreams[0].TLS = &schedule.TLS{} },
+		"credentialName": func(s *schedule.Schedule) { speakTLS(s, &xds.TLS{CA: "mine-cacert"}) },
+		"identities": func(s *schedule.Schedule) {
+			speakTLS(s, &xds.TLS{CA: xds.MeshRoot, SANs: []string{"spiffe://cluster.local/ns/a/sa/b"}})
+		},
 	} {
 		s := playable(t)
 		change(s)
@@ -56,6 +59,16 @@ func TestMissing(t *testing.T) {
 			t.Errorf("want %q missing, got %+v", feature, ms)
 		}
 	}
+}
+
+// speakTLS has the client's requests go to a cluster that begins TLS.
+func speakTLS(s *schedule.Schedule, t *xds.TLS) {
+	const name = "outbound|80||mydb.com"
+	s.Clients[0].Load.Host, s.Clients[0].Load.Port, s.Clients[0].Load.Path = "mydb.com", 80, "/"
+	s.Configs = [][]xds.Config{{{
+		VirtualHosts: []xds.VirtualHost{{Port: 80, Domains: []string{"mydb.com"}, Routes: []xds.Route{{Cluster: name}}}},
+		Clusters:     []xds.Cluster{{Name: name, TLS: t, Localities: []xds.LocalityEndpoints{{Endpoints: []xds.Endpoint{{Address: "east.example", Port: 80}}}}}},
+	}}}
 }
 
 func faults(behaviours ...string) []schedule.Step {

@@ -9,13 +9,18 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/kindcluster"
+	"github.com/faildrill/faildrill/harness/certificates"
 	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/incluster"
 	"github.com/faildrill/faildrill/harness/kindup"
 	"github.com/faildrill/faildrill/harness/kube"
+	"github.com/faildrill/faildrill/harness/pki"
 	"github.com/faildrill/faildrill/harness/regions"
+	"github.com/faildrill/faildrill/harness/schedule"
 )
 
 // Play is the play of package child.
@@ -33,12 +38,37 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error
 		return nil, err
 	}
 	run := strings.ToLower(rand.Text()[:8])
+	set := incluster.Settings{Namespace: "drill-" + run, Run: run, Agent: c.Agent, Own: true, Regions: c.Regions}
+	certs, err := authorities(ctx, j.Schedule, k)
+	if err != nil {
+		return nil, err
+	}
+	// The identity that istiod gives the clients' pods, too.
+	if set.Files, err = incluster.Files(j.Schedule, certs, "spiffe://cluster.local/ns/"+set.Namespace+"/sa/default"); err != nil {
+		return nil, err
+	}
 	return nil, incluster.Play(ctx, j.Schedule, incluster.Options{
-		Backend: kindcluster.Name, Cluster: k,
-		Settings:  incluster.Settings{Namespace: "drill-" + run, Run: run, Agent: c.Agent, Own: true, Regions: c.Regions},
-		Istioctl:  c.Istioctl,
-		Upstreams: regions.New(j.Schedule, c.Mock, run, sink.Undo),
+		Backend: kindcluster.Name, Cluster: k, Settings: set, Istioctl: c.Istioctl,
+		Upstreams: regions.New(j.Schedule, certs, c.Mock, run, sink.Undo),
 	}, sink)
+}
+
+// authorities are the CAs of a drill. Where the certificates of the mesh are used, the CA
+// is istiod's own: it made its key for this cluster, which is the drills' alone.
+func authorities(ctx context.Context, s *schedule.Schedule, k *kube.Client) (*certificates.Set, error) {
+	if !incluster.MeshTLS(s) {
+		return certificates.New()
+	}
+	const namespace, name = "istio-system", "istio-ca-secret"
+	secret, err := k.Core.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("looking for istiod's CA: %w", err)
+	}
+	ca, err := pki.ReadCA(secret.Data["ca-cert.pem"], secret.Data["ca-key.pem"], time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("istiod's CA: %w", err)
+	}
+	return certificates.With(ca)
 }
 
 // Undo undoes an entry of a journal.
