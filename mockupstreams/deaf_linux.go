@@ -1,6 +1,8 @@
 package mockupstreams
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"syscall"
 )
@@ -10,11 +12,17 @@ const losesSYNs = true
 
 // nothing is a socket filter (classic BPF) that takes no packet. On a listener it is
 // asked for every SYN before the kernel answers (tcp_filter in net/ipv4/tcp_ipv4.c);
-// connections that are there have none. It needs no privilege.
+// connections that are there have none. Many kernels let everybody have one.
 var nothing = []syscall.SockFilter{{Code: syscall.BPF_RET | syscall.BPF_K}}
 
 // deafen makes a listener, or a socket that will be one, lose every SYN.
-func deafen(fd uintptr) error { return syscall.AttachLsf(int(fd), nothing) }
+func deafen(fd uintptr) error {
+	err := syscall.AttachLsf(int(fd), nothing)
+	if errors.Is(err, syscall.EPERM) {
+		return fmt.Errorf("blackhole: this kernel wants CAP_NET_ADMIN for a listener that loses SYNs: %w", ErrUnsupported)
+	}
+	return err
+}
 
 // undeafen ends that.
 func undeafen(ln net.Listener) error {

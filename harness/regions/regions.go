@@ -26,6 +26,7 @@ import (
 	"strings"
 	"sync"
 
+	dockertypes "github.com/moby/moby/api/types/container"
 	"github.com/testcontainers/testcontainers-go"
 	tclog "github.com/testcontainers/testcontainers-go/log"
 
@@ -149,6 +150,7 @@ func (r *Regions) start(ctx context.Context, i int, ip netip.Addr) (*container, 
 		testcontainers.WithExposedPorts(fmt.Sprintf("%d/tcp", controlPort)),
 		testcontainers.CustomizeRequest(testcontainers.GenericContainerRequest{ContainerRequest: testcontainers.ContainerRequest{
 			Networks: []string{Network}, NetworkAliases: map[string][]string{}, Files: files,
+			HostConfigModifier: func(c *dockertypes.HostConfig) { c.CapAdd = capabilities(r.s, i) },
 		}}),
 	)
 	if err != nil {
@@ -174,6 +176,17 @@ func (r *Regions) start(ctx context.Context, i int, ip netip.Addr) (*container, 
 		err = out.control.Apply(ctx, mockupstreams.Fault{Name: "latency", Delay: mockupstreams.Duration(u.Latency)})
 	}
 	return out, err
+}
+
+// capabilities are what an upstream's container needs beside the usual: a listener
+// that loses SYNs takes one on some kernels.
+func capabilities(s *schedule.Schedule, upstream int) []string {
+	for i := range s.Steps {
+		if f := s.Steps[i].Fault; f != nil && f.Behaviour == schedule.Blackhole && int(f.Upstream) == upstream {
+			return []string{"NET_ADMIN"}
+		}
+	}
+	return nil
 }
 
 // mounted are the files of a container that shows certificates, and the flags that name them.
