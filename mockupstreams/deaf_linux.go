@@ -17,6 +17,7 @@ var nothing = []syscall.SockFilter{{Code: syscall.BPF_RET | syscall.BPF_K}}
 
 // deafen makes a listener, or a socket that will be one, lose every SYN.
 func deafen(fd uintptr) error {
+	//lint:ignore SA1019 what replaces it is outside of the standard library
 	err := syscall.AttachLsf(int(fd), nothing)
 	if errors.Is(err, syscall.EPERM) {
 		return fmt.Errorf("blackhole: this kernel wants CAP_NET_ADMIN for a listener that loses SYNs: %w", ErrUnsupported)
@@ -26,5 +27,8 @@ func deafen(fd uintptr) error {
 
 // undeafen ends that.
 func undeafen(ln net.Listener) error {
-	return control(ln, func(fd uintptr) error { return syscall.DetachLsf(int(fd)) })
+	return control(ln, func(fd uintptr) error {
+		//lint:ignore SA1019 what replaces it is outside of the standard library
+		return syscall.DetachLsf(int(fd))
+	})
 }
