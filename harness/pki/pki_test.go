@@ -1,7 +1,11 @@
 package pki
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
 	"testing"
 	"time"
 )
@@ -71,5 +75,47 @@ func TestCertificates(t *testing.T) {
 	}
 	if _, err := (Certificate{}).TLS(); err == nil {
 		t.Error("nothing is a certificate")
+	}
+}
+
+// A CA as istiod makes itself one: an RSA key in PKCS #1.
+func TestReadCA(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{Organization: []string{"cluster.local"}}, NotBefore: now.Add(-lifetime), NotAfter: now.Add(lifetime),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, self, self, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, private := encode("CERTIFICATE", der), encode("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
+	ca, err := ReadCA(certificate, private, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := ca.Server("a.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := server.TLS()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pair.Leaf.Verify(x509.VerifyOptions{DNSName: "a.example", Roots: ca.Pool(), CurrentTime: now}); err != nil {
+		t.Error(err)
+	}
+	if string(ca.PEM()) != string(certificate) {
+		t.Errorf("got %s, want %s", ca.PEM(), certificate)
+	}
+	if _, err := ReadCA(server.Chain, server.Key, now); err == nil {
+		t.Error("a server's certificate is taken for a CA's")
+	}
+	if _, err := ReadCA(certificate, server.Key, now); err == nil {
+		t.Error("another key is taken for the CA's")
 	}
 }
