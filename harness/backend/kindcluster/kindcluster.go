@@ -122,9 +122,16 @@ func regular(name string) bool {
 func (Backend) Name() string { return Name }
 
 // Live is a drill as the cluster plays it: predicted with the releases that are there, unless
-// it is about releases whose rules were not measured.
+// it is about releases whose rules were not measured, or about another Envoy than its Istio's own.
 func (b Backend) Live(d *schedule.Drill) (*schedule.Drill, error) {
 	if d.Profile.EnvoyMark != istio.Measured || minor(d.Profile.Envoy) == minor(b.envoy) {
+		return d, nil
+	}
+	shipped, err := istio.ParseProfile(d.Profile.Istio)
+	if err != nil {
+		return nil, err
+	}
+	if minor(shipped.Envoy) != minor(d.Profile.Envoy) {
 		return d, nil
 	}
 	p, err := istio.ParseProfile(fmt.Sprintf("istio=%s,envoy=%s", d.Profile.Istio, b.envoy))

@@ -82,7 +82,7 @@ func faults(behaviours ...string) []schedule.Step {
 // A drill is predicted with what plays, unless it is about a release that nobody measured.
 func TestLive(t *testing.T) {
 	b := Backend{istio: "1.31.0", envoy: "1.40.0"}
-	for from, want := range map[string]string{"istio=1.31,envoy=1.39.3": "1.40.0", "istio=1.31,envoy=1.40": "1.40", "1.19": ""} {
+	for from, want := range map[string]string{"istio=1.31,envoy=1.39.3": "1.40.0", "istio=1.31,envoy=1.40": "1.40", "istio=1.31,envoy=1.36": "", "1.19": ""} {
 		p, err := istio.ParseProfile(from)
 		if err != nil {
 			t.Fatal(err)
