@@ -83,8 +83,16 @@ func Diagnose(f Facts) Report {
 		builtin += "; without namespaces, on the loopback interface"
 	}
 	docker := f.Docker.check("docker")
-	if docker.State == Missing { // no backend of this release uses it
-		docker.State, docker.Fix = Note, ""
+	kind := f.Kind.check("kind")
+	if docker.State == Missing { // without it no cluster comes up
+		kind.Fix = docker.Fix
+	}
+	needed := []Check{docker, kind}
+	// Most people rehearse without a cluster.
+	for _, c := range []*Check{&docker, &kind} {
+		if c.State == Missing {
+			c.State, c.Fix = Note, ""
+		}
 	}
 	return Report{
 		Schema:  Schema,
@@ -94,10 +102,10 @@ func Diagnose(f Facts) Report {
 			{Name: Inproc, Runs: true, Note: "real sockets on the loopback interface", Fixes: []string{}},
 			backend(EnvoyBuiltin, builtin, []Check{live, envoy}),
 			backend(EnvoyIstiod, "real Envoy, configured by real istiod", []Check{live, envoy, istiod, namespaces}),
-			{Name: Kind, Note: "not part of this release", Fixes: []string{}},
+			backend(Kind, "real Envoy and istiod in a kind cluster", needed),
 			{Name: Cluster, Note: "not part of this release", Fixes: []string{}},
 		},
-		Checks:   []Check{namespaces, live, envoy, istiod, istioctl, f.Cache.check(), golang, docker},
+		Checks:   []Check{namespaces, live, envoy, istiod, istioctl, f.Cache.check(), golang, docker, kind},
 		KeptRuns: append([]string{}, f.KeptRuns...),
 	}
 }
@@ -137,7 +145,10 @@ func (p Program) check(name string) Check {
 		return Check{Name: name, State: Missing, What: p.Error, Fix: p.Fix}
 	}
 	what := p.Path
-	if p.Version != "" {
+	switch {
+	case p.Path == "":
+		what = p.Version
+	case p.Version != "":
 		what = p.Version + ", " + p.Path
 	}
 	return Check{Name: name, State: OK, What: what}

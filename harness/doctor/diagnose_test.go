@@ -29,7 +29,10 @@ func machines() map[string]Facts {
 		Live:       live, Istiod: istiod, Istioctl: istioctl, Go: golang, Cache: disk,
 		Envoys: []Program{{Path: "/e/1.36.4/envoy", Version: "1.36.4"}, {Path: "/e/1.40.0/envoy", Version: "1.40.0"}},
 		Docker: Program{Path: "unix:///var/run/docker.sock", Version: "API 1.47"},
+		Kind:   Program{Error: "the kind cluster is not up: faildrill kind up", Fix: "faildrill kind up"},
 	}
+	up := whole
+	up.Kind = Program{Version: "Envoy 1.40.0, Istio 1.31.0, Kubernetes 1.36.3, nodes in us-east1/us-east1-b"}
 	kept := whole
 	kept.KeptRuns = []string{".faildrill/runs/20261101-120000-recipe, since 2026-11-01 12:00, faildrill clean ends it"}
 
@@ -55,6 +58,7 @@ func machines() map[string]Facts {
 		Istioctl:   Program{Error: "not found", Fix: "make tools in a checkout of faildrill, or set $FAILDRILL_ISTIOCTL"},
 		Go:         Program{Error: "not in PATH", Fix: "install Go from go.dev/dl: only make tools needs it"},
 		Docker:     Program{Error: "cannot be reached at unix:///var/run/docker.sock", Fix: "install Docker and start it"},
+		Kind:       Program{Error: "kind needs Docker: docker is not installed", Fix: "faildrill kind up"},
 		Cache:      Disk{Dir: "/root/.cache/faildrill", Free: 300_000_000},
 	}
 
@@ -68,7 +72,7 @@ func machines() map[string]Facts {
 	macWhole.Envoys = whole.Envoys
 
 	return map[string]Facts{
-		"whole": whole, "kept": kept, "ubuntu": ubuntu, "debian": debian, "no-namespaces": none, "container": container, "mac": mac, "mac-whole": macWhole,
+		"whole": whole, "kind-up": up, "kept": kept, "ubuntu": ubuntu, "debian": debian, "no-namespaces": none, "container": container, "mac": mac, "mac-whole": macWhole,
 	}
 }
 
@@ -149,7 +153,7 @@ func TestLacks(t *testing.T) {
 	}{
 		{whole, nil, ""},
 		{whole, []string{Model, Inproc, Envoy}, ""},
-		{whole, []string{Kind}, "kind cannot run here (not part of this release)"},
+		{whole, []string{Kind}, "kind cannot run here (missing: kind)"},
 		{mac, []string{EnvoyBuiltin}, ""},
 		{mac, []string{Inproc, Envoy}, "envoy-istiod cannot run here (missing: namespaces)"},
 	} {

@@ -13,6 +13,7 @@ type Facts struct {
 	Istioctl   Program
 	Go         Program
 	Docker     Program // the version is that of the daemon
+	Kind       Program // the kind cluster; its version is what it is made of
 	Cache      Disk
 	KeptRuns   []string // runs that were left standing with --keep, as they are to be printed
 }

@@ -23,6 +23,7 @@ type Options struct {
 	Live     func() (string, error)                         // where faildrill-live is
 	Command  func(program string, args ...string) *exec.Cmd // runs it in namespaces, as drills are
 	Child    []string                                       // a command that does nothing, to be run so
+	Kind     func(context.Context) (string, error)          // what the kind cluster is made of, or why there is none
 	KeptRuns []string
 }
 
@@ -36,6 +37,7 @@ func Probe(ctx context.Context, o Options) Facts {
 	wg.Go(func() { f.Namespaces = probeNamespaces(o.Command(o.Child[0], o.Child[1:]...), patience) })
 	wg.Go(func() { f.Docker = probeDocker(ctx, os.Getenv("DOCKER_HOST")) })
 	wg.Go(func() { f.Go = probeGo(ctx) })
+	wg.Go(func() { f.Kind = kindOf(o.Kind(ctx)) })
 	f.Live = liveOf(o.Live())
 	if c, err := binaries.Default(); err != nil {
 		f.Cache = Disk{Free: -1, Error: err.Error()}
@@ -47,6 +49,14 @@ func Probe(ctx context.Context, o Options) Facts {
 	f.Istioctl = programOf(binaries.Istioctl())
 	wg.Wait()
 	return f
+}
+
+// kindOf makes a fact of what was said of the kind cluster.
+func kindOf(what string, err error) Program {
+	if err != nil {
+		return Program{Error: err.Error(), Fix: "faildrill kind up"}
+	}
+	return Program{Version: what}
 }
 
 // programOf makes a fact of what binaries found.

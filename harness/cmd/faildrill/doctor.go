@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -8,10 +9,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/faildrill/faildrill/harness/backend/kindcluster"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/doctor"
 	"github.com/faildrill/faildrill/harness/sandbox"
 )
+
+// kindStatus is what the kind cluster is made of.
+func kindStatus(ctx context.Context) (string, error) {
+	b, err := kindcluster.New()
+	if err != nil {
+		return "", err
+	}
+	return b.Status(ctx)
+}
 
 func (a *app) doctor() *cobra.Command {
 	var output string
@@ -38,7 +49,7 @@ func (a *app) doctor() *cobra.Command {
 				return environmentError{fmt.Errorf("looking for this program itself: %w", err)}
 			}
 			r := doctor.Diagnose(doctor.Probe(cmd.Context(), doctor.Options{
-				Live: localenvoy.Live, Command: sandbox.Command, Child: []string{self, "--version"}, KeptRuns: keptLines(),
+				Live: localenvoy.Live, Command: sandbox.Command, Child: []string{self, "--version"}, Kind: kindStatus, KeptRuns: keptLines(),
 			}))
 			if output == "json" {
 				err = a.json(r)
