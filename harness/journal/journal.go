@@ -135,17 +135,15 @@ func (d Dir) Left() ([]Left, error) {
 // read reads a journal, unless somebody holds it. A last line that is cut off was never
 // acted on.
 func read(name string) (l Left, held bool, err error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return l, false, err
-	}
+	// Nothing is made where a journal has just gone.
 	lock := flock.New(name, flock.SetFlag(os.O_RDWR))
 	free, err := lock.TryLock()
 	if err != nil || !free {
 		return l, !free && err == nil, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if text, err = os.ReadFile(name); err != nil { // it may have grown until it was free
+	text, err := os.ReadFile(name)
+	if err != nil {
 		return l, false, err
 	}
 	text = text[:bytes.LastIndexByte(text, '\n')+1]
