@@ -55,7 +55,7 @@ func Find(c binaries.Cache, istio string) (Images, error) {
 		Node, Curl                     archive
 	}
 	if err := json.Unmarshal(text, &doc); err != nil || doc.Schema != "faildrill.dev/airgap/v1" {
-		return Images{}, fmt.Errorf("%s is not what this version of hack/airgap writes: build again with go -C hack/airgap run . (half a minute when the rest is there)", filepath.Join(c.Dir, manifestFile))
+		return Images{}, fmt.Errorf("%s is not what this version of hack/airgap writes: build again, go -C hack/airgap run . in a checkout", filepath.Join(c.Dir, manifestFile))
 	}
 	im := Images{Envoy: doc.Envoy, Node: doc.Node.Image, Hub: doc.Hub, Tag: doc.Tag, Base: doc.Curl.Image, Vanilla: true, Baked: true, Archives: map[string]string{}}
 	for _, a := range []archive{doc.Node, doc.Curl} {
