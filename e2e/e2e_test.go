@@ -176,7 +176,7 @@ type spec struct {
 // the programs take until they run.
 const (
 	idleShare   = 0.03
-	kindShare   = 0.1
+	kindShare   = 0.3 // with what asks the proxy, and istioctl
 	requestTime = time.Millisecond
 	starting    = 300 * time.Millisecond
 	startingPod = 6 * time.Second

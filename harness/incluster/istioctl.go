@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/istioctl"
@@ -16,9 +17,23 @@ type view struct {
 	x    *client
 	text string
 	err  error
+	from time.Time
+	to   time.Time
 	// still is set when the proxy said the same before it and after it.
 	still []trace.Row
 }
+
+// moved reports whether a host of the proxy went or came while istioctl looked: it can have
+// seen what was so for an instant.
+func (v *view) moved(changes []trace.Change, origin time.Time) bool {
+	from, to := trace.Sec(v.from.Sub(origin))-slow, trace.Sec(v.to.Sub(origin))+slow
+	return slices.ContainsFunc(changes, func(c trace.Change) bool {
+		return int(c.Client) == v.x.Client && c.At >= from && c.At <= to && c.Event != trace.OverflowEvent
+	})
+}
+
+// slow is by how much a log may be off.
+const slow = trace.Sec(100 * time.Millisecond)
 
 // look is what istioctl printed at one table.
 type look struct{ views []*view }
@@ -26,7 +41,8 @@ type look struct{ views []*view }
 // secondView has istioctl look at a proxy as people do. It takes its time, in which the proxy
 // may change: it is only held against what the proxy says before it and after it.
 func (p *player) secondView(ctx context.Context, x *client, at trace.Sec, before []trace.Row) *view {
-	v := &view{x: x}
+	v := &view{x: x, from: time.Now()}
+	defer func() { v.to = time.Now() }()
 	v.text, v.err = istioctl.PodEndpoints(ctx, p.o.Istioctl, istioctl.Pod{
 		Kubeconfig: p.o.Cluster.Kubeconfig, Context: p.o.Cluster.Context, Namespace: p.o.Settings.Namespace, Name: x.pod,
 	})
@@ -66,7 +82,7 @@ func columns(rows []trace.Row) []istioctl.Row {
 }
 
 // tellViews keeps what istioctl printed at each table, and notes where it differs.
-func (p *player) tellViews() {
+func (p *player) tellViews(changes []trace.Change, origin time.Time) {
 	p.views.Wait()
 	tables := p.book.Tables()
 	p.mu.Lock()
@@ -82,7 +98,7 @@ func (p *player) tellViews() {
 				continue
 			}
 			p.sink.Evidence(backend.IstioctlFile(v.x.Name, at), []byte(v.text))
-			if v.still == nil {
+			if v.still == nil || v.moved(changes, origin) {
 				continue
 			}
 			if ds := v.differs(p.home); ds != "" {

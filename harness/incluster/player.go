@@ -725,7 +725,7 @@ func (p *player) tell(ctx context.Context) error {
 		}
 		seen = append(seen, left)
 	}
-	p.tellViews()
-	p.book.Tell(origin, seen)
+	out := p.book.Tell(origin, seen)
+	p.tellViews(out.Changes, origin)
 	return errors.Join(errs...)
 }
