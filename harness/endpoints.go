@@ -79,21 +79,23 @@ func merge(t *result.Table, client string, upstreams []string, rows []kept.Row, 
 	return nil
 }
 
-// places are the addresses of the drill by where they were, if it was played on the
-// loopback interface.
+// places are the addresses of the drill by where they were, if that was elsewhere: on the
+// loopback interface, or in containers.
 func places(dir string) (map[string]string, error) {
-	name := filepath.Join(dirEvidence, backend.LoopbackFile)
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return nil, nil // it was not
-	}
-	var by map[string]string
-	if err := json.Unmarshal(b, &by); err != nil {
-		return nil, damaged(dir, name, err)
-	}
 	at := map[string]string{}
-	for address, place := range by {
-		at[place] = address
+	for _, file := range []string{backend.LoopbackFile, backend.PlacesFile} {
+		name := filepath.Join(dirEvidence, file)
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			continue // it was not there
+		}
+		var by map[string]string
+		if err := json.Unmarshal(b, &by); err != nil {
+			return nil, damaged(dir, name, err)
+		}
+		for address, place := range by {
+			at[place] = address
+		}
 	}
 	return at, nil
 }

@@ -11,6 +11,10 @@ import (
 // played on the loopback interface.
 const LoopbackFile = "loopback.json"
 
+// PlacesFile says the same of a run in a cluster, whose upstreams are in containers with
+// addresses of their own.
+const PlacesFile = "places.json"
+
 // ClientFile is the name of a file of evidence about a client.
 func ClientFile(client, name string) string {
 	return strings.NewReplacer("/", "-", "\\", "-").Replace(client) + "-" + name

@@ -17,6 +17,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/faildrill/faildrill/harness/needs"
 )
 
 var (
@@ -84,12 +86,12 @@ func TestFamilies(t *testing.T) {
 func own(t *testing.T) {
 	t.Helper()
 	if unix.Geteuid() != 0 {
-		t.Skip("a network namespace needs root")
+		needs.Missing(t, "a network namespace needs root")
 	}
 	runtime.LockOSThread() // not unlocked: the thread ends with the test's goroutine
 	ns, err := netns.New()
 	if err != nil {
-		t.Skip(err)
+		needs.Missing(t, err)
 	}
 	t.Cleanup(func() { ns.Close() })
 	lo, err := netlink.LinkByName("lo")

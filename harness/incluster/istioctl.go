@@ -2,6 +2,7 @@ package incluster
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,20 @@ func (v *view) differs(home func(string) string) string {
 	return strings.Join(istioctl.Differences(v.still, theirs), "; ")
 }
 
+// elsewhere notes where the endpoints are that istioctl prints, if that is not their address
+// in the drill.
+func (v *view) elsewhere(home func(string) string, places map[string]string) {
+	theirs, err := istioctl.Parse(v.text)
+	if err != nil {
+		return // what differs says so
+	}
+	for i := range theirs {
+		if at := theirs[i].Endpoint; home(at) != at {
+			places[home(at)] = at
+		}
+	}
+}
+
 // columns are what istioctl has of rows.
 func columns(rows []trace.Row) []istioctl.Row {
 	var out []istioctl.Row
@@ -85,8 +100,14 @@ func columns(rows []trace.Row) []istioctl.Row {
 func (p *player) tellViews(changes []trace.Change, origin time.Time) {
 	p.views.Wait()
 	tables := p.book.Tables()
+	places := map[string]string{} // by address of the drill
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer func() {
+		if b, err := json.Marshal(places); err == nil && len(places) > 0 {
+			p.sink.Evidence(backend.PlacesFile, append(b, '\n'))
+		}
+	}()
 	for i, l := range p.looks {
 		if i >= len(tables) {
 			return // the drill was ended before the table was
@@ -98,6 +119,7 @@ func (p *player) tellViews(changes []trace.Change, origin time.Time) {
 				continue
 			}
 			p.sink.Evidence(backend.IstioctlFile(v.x.Name, at), []byte(v.text))
+			v.elsewhere(p.home, places)
 			if v.still == nil || v.moved(changes, origin) {
 				continue
 			}

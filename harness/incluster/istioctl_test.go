@@ -1,12 +1,29 @@
 package incluster
 
 import (
+	"maps"
 	"testing"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/sidecar"
 	"github.com/faildrill/faildrill/harness/trace"
 )
+
+// Where an endpoint is is kept for who reads the stored run; one that is at home needs none.
+func TestElsewhere(t *testing.T) {
+	v := &view{text: "ENDPOINT             STATUS      OUTLIER CHECK     CLUSTER\n172.18.0.5:80   HEALTHY   OK   outbound|80||mydb.com\n10.10.0.1:80   HEALTHY   OK   outbound|80||mydb.com\n"}
+	home := func(at string) string {
+		if at == "172.18.0.5:80" {
+			return "198.18.0.1:80"
+		}
+		return at
+	}
+	got := map[string]string{}
+	v.elsewhere(home, got)
+	if want := map[string]string{"198.18.0.1:80": "172.18.0.5:80"}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
 
 // What a host was for an instant while istioctl looked is not held against the table.
 func TestMoved(t *testing.T) {
