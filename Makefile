@@ -7,7 +7,7 @@ FAILDRILL := $(GO) run ./harness/cmd/faildrill
 # Property tests draw the same cases in every run; `make fuzz` looks for new ones.
 export RAPID_SEED ?= 1
 
-.PHONY: translate help drill build test test-race e2e differential kill-list fuzz bench bench-envoy tools update verify clean
+.PHONY: translate help drill build test test-race e2e kill-kind differential kill-list fuzz bench bench-envoy tools update verify clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test-race: ## the same under the race detector; needs a C compiler
 
 e2e: ## every scenario on every backend that this machine can run
 	@hack/e2e.sh
+
+KILLS ?= 30
+kill-kind: ## kill KILLS runs on the kind cluster at random moments; clean, look for what is left, and play each again
+	E2E_TIMEOUT=3h hack/e2e.sh -test.run TestKilledOnKind -test.v -kills $(KILLS)
 
 N ?= 2000
 SEED ?= 1

@@ -30,6 +30,14 @@ func docker(ctx context.Context, stdin []byte, args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
+// reach says why Docker cannot be asked for anything.
+func reach(ctx context.Context) error {
+	if _, err := docker(ctx, nil, "info", "--format", "{{.ServerVersion}}"); err != nil {
+		return fmt.Errorf("kind needs Docker: %w", err)
+	}
+	return nil
+}
+
 func lastLine(text string, err error) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	if l := lines[len(lines)-1]; l != "" {

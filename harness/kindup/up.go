@@ -120,8 +120,8 @@ func plan(ctx context.Context, o Options, say Say, make bool) (c *Cluster, s set
 	if len(o.Regions) == 0 {
 		o.Regions = []string{DefaultRegion}
 	}
-	if _, err := docker(ctx, nil, "info", "--format", "{{.ServerVersion}}"); err != nil {
-		return nil, s, "", fmt.Errorf("kind needs Docker: %w", err)
+	if err := reach(ctx); err != nil {
+		return nil, s, "", err
 	}
 	cache, err := binaries.Default()
 	if err != nil {
@@ -377,7 +377,10 @@ func loadInto(image string, load func(io.Reader) error) error {
 }
 
 // Down takes the cluster down. One that is not there is down.
-func Down(_ context.Context, say Say) error {
+func Down(ctx context.Context, say Say) error {
+	if err := reach(ctx); err != nil {
+		return err
+	}
 	cache, err := binaries.Default()
 	if err != nil {
 		return err
