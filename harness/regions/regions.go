@@ -56,6 +56,7 @@ type Regions struct {
 
 	mu         sync.Mutex
 	containers []*container
+	whole      bool // all that were asked for are known
 }
 
 type container struct {
@@ -106,6 +107,9 @@ func (r *Regions) Start(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	r.mu.Lock()
+	r.whole = len(errs) == 0
+	r.mu.Unlock()
 	return errors.Join(errs...)
 }
 
@@ -314,21 +318,17 @@ func (r *Regions) Log(ctx context.Context, upstream int32) ([]byte, error) {
 	return all, nil
 }
 
-// Stop removes the containers.
+// Stop removes the containers, those too of which Start heard no more than that they were
+// asked for.
 func (r *Regions) Stop(ctx context.Context) error {
 	r.mu.Lock()
-	cs := r.containers
 	r.containers = nil
+	whole := r.whole
 	r.mu.Unlock()
-	var stopping sync.WaitGroup
-	errs := make([]error, len(cs))
-	for i, c := range cs {
-		stopping.Go(func() {
-			if err := testcontainers.TerminateContainer(c.c, testcontainers.StopContext(ctx), testcontainers.StopTimeout(0)); err != nil {
-				errs[i] = sentence(err)
-			}
-		})
+	u := undoContainers(r.run)
+	if whole {
+		return remove(ctx, u.Args["label"])
 	}
-	stopping.Wait()
-	return errors.Join(errs...)
+	_, err := Undo(ctx, u)
+	return err
 }

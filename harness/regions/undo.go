@@ -29,22 +29,9 @@ func Undo(ctx context.Context, u backend.Undo) (done bool, err error) {
 	if u.What != UndoContainers {
 		return false, nil
 	}
-	settle()
-	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
-	if err != nil {
-		return true, fmt.Errorf("asking Docker for containers: %w", sentence(err))
-	}
-	defer func() { err = errors.Join(err, docker.Close()) }()
 	for range 2 {
-		cs, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", u.Args["label"])})
-		if err != nil {
-			return true, fmt.Errorf("asking Docker for containers: %w", sentence(err))
-		}
-		for _, c := range cs.Items {
-			_, err := docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // somebody else removes it
-				return true, fmt.Errorf("removing a container: %w", sentence(err))
-			}
+		if err := remove(ctx, u.Args["label"]); err != nil {
+			return true, err
 		}
 		select {
 		case <-time.After(again):
@@ -53,4 +40,25 @@ func Undo(ctx context.Context, u backend.Undo) (done bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// remove removes the containers that there are with a label.
+func remove(ctx context.Context, label string) (err error) {
+	settle()
+	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return fmt.Errorf("asking Docker for containers: %w", sentence(err))
+	}
+	defer func() { err = errors.Join(err, docker.Close()) }()
+	cs, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", label)})
+	if err != nil {
+		return fmt.Errorf("asking Docker for containers: %w", sentence(err))
+	}
+	for _, c := range cs.Items {
+		_, err := docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) { // somebody else removes it
+			return fmt.Errorf("removing a container: %w", sentence(err))
+		}
+	}
+	return nil
 }
