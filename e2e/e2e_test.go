@@ -342,7 +342,7 @@ func play(ctx context.Context, specs []*spec, root string) {
 	// did and the model does not permit: does it do so again? The summary has both.
 	for _, s := range specs {
 		for range 2 {
-			if last := &s.attempts[len(s.attempts)-1]; last.TooSlow() || last.Divergence != nil && s.suite.what != "" {
+			if last := &s.attempts[len(s.attempts)-1]; last.Open() || last.Divergence != nil && s.suite.what != "" {
 				s.attempts = append(s.attempts, harness.RunSteadily(ctx, s.drill, s.backend, s.options)...)
 			}
 		}

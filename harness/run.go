@@ -42,6 +42,7 @@ type Played struct {
 	Err        error // what broke underneath: the backend, or the run folder
 
 	flags []string // of the backend, for the play that repeats this one
+	open  bool     // it passes, and too much happened at once for Accept to follow
 }
 
 // flagsOf are the flags that choose how a backend plays.
@@ -180,7 +181,7 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 	case p.Verdict != result.Pass && p.stoodStill(d) != "":
 		p.Verdict, p.Reason = result.Inconclusive, p.stoodStill(d)
 	case undecided != "" && p.Verdict == result.Pass:
-		p.Verdict, p.Reason = result.Inconclusive, blame(undecided, t)
+		p.Verdict, p.Reason, p.open = result.Inconclusive, blame(undecided, t), true
 	case unwitnessed(t) != "" && p.Verdict == result.Pass:
 		p.Verdict, p.Reason = result.Inconclusive, "nobody saw that "+unwitnessed(t)+" took effect"
 	}
@@ -255,17 +256,22 @@ func (p *Played) TooSlow() bool {
 	return p.Verdict == result.Inconclusive && strings.HasPrefix(p.Reason, ReasonTooSlow)
 }
 
+// Open reports whether the run proves nothing, and another one may: the machine was too
+// slow, or too much happened at once for Accept to follow.
+func (p *Played) Open() bool { return p.TooSlow() || p.open }
+
 // attempts is how often RunSteadily plays a drill.
 const attempts = 3
 
 // RunSteadily is Run, and again at half the speed when the machine was too slow
-// for the drill to prove anything. It returns every attempt; the last counts.
+// for the drill to prove anything, or too much happened at once. It returns every
+// attempt; the last counts.
 func RunSteadily(ctx context.Context, d *schedule.Drill, b backend.Backend, o RunOptions) []Played {
 	var all []Played
 	for range attempts {
 		p := Run(ctx, d, b, o)
 		all = append(all, p)
-		if !p.TooSlow() || ctx.Err() != nil {
+		if ctx.Err() != nil || !p.TooSlow() && !(p.open && o.Scale > 1) {
 			break
 		}
 		o.Scale = max(1, o.Scale/2)

@@ -292,3 +292,24 @@ func TestAcceptLateTicksThatDoNothing(t *testing.T) {
 		t.Error("the result after the tick is always at the tick")
 	}
 }
+
+// In which order picks of one instant were made makes no difference afterwards: it is one
+// explanation, not one for each order.
+func TestAcceptManyPicksAtOnce(t *testing.T) {
+	o := recipe()
+	o.priorities, o.every, o.duration, o.steps = []uint32{0, 0}, 100*time.Microsecond, 200*time.Millisecond, nil
+	s, tr := play(o)
+	tr = tr.Unpack()
+	for _, first := range []int{20, 24} {
+		at := tr.Attempts[first+3].At
+		for i := first; i < first+4; i++ {
+			tr.Attempts[i].At, tr.Attempts[i].Connected = at, at
+			if tr.Attempts[i].Done <= at {
+				t.Fatal("an attempt ends before all of its batch begin")
+			}
+		}
+	}
+	if d, why := check.Accept(s, tr); d != nil || why != "" {
+		t.Errorf("%+v %s", d, why)
+	}
+}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/faildrill/faildrill/harness/engine"
@@ -68,7 +69,16 @@ func (st *state) begin(at *trace.Attempt, host int32) {
 		st.going = slices.Delete(st.going, i, i+1)
 		return
 	}
-	st.going = append(st.going, going{at.Client, at.Request, int32(at.N), host})
+	st.note(going{at.Client, at.Request, int32(at.N), host})
+}
+
+// note keeps what is going in one order: attempts that began at once can have begun in
+// any, and it makes no difference afterwards.
+func (st *state) note(g going) {
+	i, _ := slices.BinarySearchFunc(st.going, g, func(x, y going) int {
+		return cmp.Or(cmp.Compare(x.client, y.client), cmp.Compare(x.request, y.request), cmp.Compare(x.n, y.n))
+	})
+	st.going = slices.Insert(st.going, i, g)
 }
 
 // end is the other half of begin. What ends as it begins ends first, in the order of moments.
@@ -78,7 +88,7 @@ func (st *state) end(at *trace.Attempt, host int32) {
 		st.going = slices.Delete(st.going, i, i+1)
 		return
 	}
-	st.going = append(st.going, going{at.Client, at.Request, int32(at.N), engine.NoHost})
+	st.note(going{at.Client, at.Request, int32(at.N), engine.NoHost})
 }
 
 // hostOf is the host of an attempt: the one that it began on; else the one that is
