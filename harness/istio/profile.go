@@ -117,6 +117,15 @@ func ParseProfile(text string) (Profile, error) {
 	return profileOf(i, e).named(strings.TrimPrefix(istio, "v"), strings.TrimPrefix(envoy, "v")), nil
 }
 
+// SameLine reports whether two releases differ in their patch at most: 1.40 and 1.40.2.
+func SameLine(a, b string) bool { return minorOf(a) == minorOf(b) }
+
+// minorOf is the release without its patch: 1.40 of 1.40.0.
+func minorOf(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}
+
 func line(minor int) string { return fmt.Sprintf("1.%d", minor) }
 
 func knownRelease(what, text string, oldest, newest int) (release, error) {

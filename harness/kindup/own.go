@@ -10,8 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
+
+	"github.com/faildrill/faildrill/harness/binaries"
 )
 
 // The images of faildrill's own programs. Their names end in a hash of what is in them.
@@ -33,19 +33,14 @@ var (
 // errStatic says that a program would not start in an image that has nothing else.
 var errStatic = errors.New("it is not a static program for Linux; make build builds it")
 
-// find is the program's file: named by the variable, beside this executable, or in PATH.
+// find is the program's file.
 func (o ownImage) find() (string, error) {
-	if p := os.Getenv(o.variable); p != "" {
-		return p, o.static(p)
-	}
-	if self, err := os.Executable(); err == nil {
-		if p := filepath.Join(filepath.Dir(self), o.program); o.static(p) == nil {
-			return p, nil
-		}
-	}
-	p, err := exec.LookPath(o.program)
-	if err != nil {
+	p, err := binaries.Own(o.program, o.variable)
+	if errors.Is(err, binaries.ErrNowhere) {
 		return "", fmt.Errorf("%s is neither beside faildrill nor in PATH; build it: make build, or set $%s", o.program, o.variable)
+	}
+	if err != nil {
+		return "", err
 	}
 	return p, o.static(p)
 }

@@ -17,9 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -76,47 +74,45 @@ var ErrProgram = errors.New("the program faildrill-cluster is missing")
 
 // Program finds faildrill-cluster: $FAILDRILL_CLUSTER, beside this executable, or in PATH.
 func Program() (string, error) {
-	const name = "faildrill-cluster"
-	if p := os.Getenv(ProgramVariable); p != "" {
-		if _, err := os.Stat(p); err != nil {
-			return "", fmt.Errorf("%w: $%s is %s: %v", ErrProgram, ProgramVariable, p, err)
-		}
-		return filepath.Abs(p)
+	p, err := binaries.Own("faildrill-cluster", ProgramVariable)
+	switch {
+	case errors.Is(err, binaries.ErrNowhere):
+		return "", fmt.Errorf("%w: %w; build it: make build", ErrProgram, err)
+	case err != nil:
+		return "", fmt.Errorf("%w: %w", ErrProgram, err)
 	}
-	own, err := os.Executable()
-	if err == nil {
-		if p := filepath.Join(filepath.Dir(own), name); regular(p) {
-			return p, nil
-		}
-	}
-	p, err := exec.LookPath(name)
-	if err != nil {
-		return "", fmt.Errorf("%w: it is neither beside %s nor in PATH; build it: make build", ErrProgram, own)
-	}
-	return filepath.Abs(p)
+	return p, nil
 }
 
 // Status says what the cluster that is up is made of. The error says why none is.
 func (b Backend) Status(ctx context.Context) (string, error) {
-	cmd := exec.CommandContext(ctx, b.program, "kind", "status")
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		if why := strings.TrimSpace(strings.TrimPrefix(said.String(), "faildrill: ")); why != "" {
-			return "", errors.New(why)
-		}
-		return "", fmt.Errorf("asking for the cluster: %w", err)
+	out, err := Ask(ctx, b.program, nil, "kind", "status")
+	if err != nil {
+		return "", err
 	}
-	return "Envoy " + b.envoy + ", " + strings.TrimSpace(out.String()), nil
+	return "Envoy " + b.envoy + ", " + strings.TrimSpace(out), nil
+}
+
+// Ask has faildrill-cluster do something, and is what it answers. The error is in its words.
+func Ask(ctx context.Context, program string, in []byte, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	var out, said bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &said
+	err := cmd.Run()
+	if err == nil {
+		return out.String(), nil
+	}
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), ctx.Err())
+	}
+	if why := strings.TrimSpace(strings.TrimPrefix(said.String(), "faildrill: ")); why != "" {
+		return "", errors.New(why)
+	}
+	return "", fmt.Errorf("%s %s: %w", program, strings.Join(args, " "), err)
 }
 
 // Envoy is the release of the sidecars.
 func (b Backend) Envoy() string { return b.envoy }
-
-func regular(name string) bool {
-	i, err := os.Stat(name)
-	return err == nil && i.Mode().IsRegular()
-}
 
 // Name is kind.
 func (Backend) Name() string { return Name }
@@ -124,14 +120,14 @@ func (Backend) Name() string { return Name }
 // Live is a drill as the cluster plays it: predicted with the releases that are there, unless
 // it is about releases whose rules were not measured, or about another Envoy than its Istio's own.
 func (b Backend) Live(d *schedule.Drill) (*schedule.Drill, error) {
-	if d.Profile.EnvoyMark != istio.Measured || minor(d.Profile.Envoy) == minor(b.envoy) {
+	if d.Profile.EnvoyMark != istio.Measured || istio.SameLine(d.Profile.Envoy, b.envoy) {
 		return d, nil
 	}
 	shipped, err := istio.ParseProfile(d.Profile.Istio)
 	if err != nil {
 		return nil, err
 	}
-	if minor(shipped.Envoy) != minor(d.Profile.Envoy) {
+	if !istio.SameLine(shipped.Envoy, d.Profile.Envoy) {
 		return d, nil
 	}
 	p, err := istio.ParseProfile(fmt.Sprintf("istio=%s,envoy=%s", d.Profile.Istio, b.envoy))
@@ -157,10 +153,10 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 	add := func(feature, why string, args ...any) {
 		ms = append(ms, backend.Missing{Feature: feature, Why: fmt.Sprintf(why, args...)})
 	}
-	if minor(s.Profile.Envoy) != minor(b.envoy) {
+	if !istio.SameLine(s.Profile.Envoy, b.envoy) {
 		add("Envoy "+s.Profile.Envoy, "the drill follows its rules, and the sidecars here are %s", b.envoy)
 	}
-	if minor(s.Profile.Istio) != minor(b.istio) {
+	if !istio.SameLine(s.Profile.Istio, b.istio) {
 		add("Istio "+s.Profile.Istio, "the drill follows its rules, and the cluster has %s", b.istio)
 	}
 	if s.Scale != 1 {
@@ -251,10 +247,4 @@ func unique(ms []backend.Missing) []backend.Missing {
 		}
 	}
 	return out
-}
-
-// minor is the release without its patch: 1.40 of 1.40.0.
-func minor(version string) string {
-	parts := strings.SplitN(version, ".", 3)
-	return strings.Join(parts[:min(2, len(parts))], ".")
 }

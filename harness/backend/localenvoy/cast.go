@@ -30,7 +30,7 @@ func (c Cast) For(p istio.Profile) (Options, istio.Profile, error) {
 	o := Options{ControlPlane: c.ControlPlane, Istiod: c.Istiod, Istioctl: c.Istioctl, Loopback: c.Loopback, Envoy: c.Envoys[0]}
 	own := false
 	for _, e := range c.Envoys {
-		if minor(e.Version) == minor(p.Envoy) {
+		if istio.SameLine(e.Version, p.Envoy) {
 			o.Envoy, own = e, true
 			break
 		}
@@ -39,7 +39,7 @@ func (c Cast) For(p istio.Profile) (Options, istio.Profile, error) {
 	if err != nil {
 		return o, p, err
 	}
-	if !own && (p.EnvoyMark != istio.Measured || minor(shipped.Envoy) != minor(p.Envoy)) {
+	if !own && (p.EnvoyMark != istio.Measured || !istio.SameLine(shipped.Envoy, p.Envoy)) {
 		return o, p, nil
 	}
 	live, err := istio.ParseProfile(fmt.Sprintf("istio=%s,envoy=%s", p.Istio, o.Envoy.Version))

@@ -24,15 +24,16 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/binaries"
 	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/engine"
+	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/kept"
 	"github.com/faildrill/faildrill/harness/sandbox"
 	"github.com/faildrill/faildrill/harness/sandbox/loopback"
@@ -142,24 +143,14 @@ const ProgramVariable = "FAILDRILL_LIVE"
 
 // Live finds the program faildrill-live: $FAILDRILL_LIVE, beside this executable, or in PATH.
 func Live() (string, error) {
-	if p := os.Getenv(ProgramVariable); p != "" {
-		if _, err := os.Stat(p); err != nil {
-			return "", fmt.Errorf("%w: $%s is %s: %v", ErrProgram, ProgramVariable, p, err)
-		}
-		return filepath.Abs(p)
+	p, err := binaries.Own("faildrill-live", ProgramVariable)
+	switch {
+	case errors.Is(err, binaries.ErrNowhere):
+		return "", fmt.Errorf("%w: %w; build both: make build, or go install github.com/faildrill/faildrill/harness/cmd/...@latest", ErrProgram, err)
+	case err != nil:
+		return "", fmt.Errorf("%w: %w", ErrProgram, err)
 	}
-	own, err := os.Executable()
-	if err == nil {
-		beside := filepath.Join(filepath.Dir(own), "faildrill-live")
-		if fi, err := os.Stat(beside); err == nil && fi.Mode().IsRegular() {
-			return beside, nil
-		}
-	}
-	p, err := exec.LookPath("faildrill-live")
-	if err != nil {
-		return "", fmt.Errorf("%w: it is neither beside %s nor in PATH; build both: make build, or go install github.com/faildrill/faildrill/harness/cmd/...@latest", ErrProgram, own)
-	}
-	return filepath.Abs(p)
+	return p, nil
 }
 
 // Name is envoy.
@@ -252,11 +243,11 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 	add := func(feature, why string, args ...any) {
 		ms = append(ms, backend.Missing{Feature: feature, Why: fmt.Sprintf(why, args...)})
 	}
-	if minor(s.Profile.Envoy) != minor(b.options.Envoy.Version) {
+	if !istio.SameLine(s.Profile.Envoy, b.options.Envoy.Version) {
 		add("Envoy "+s.Profile.Envoy, "the drill follows its rules, and the Envoy here is %s", b.options.Envoy.Version)
 	}
 	if b.options.ControlPlane == Istiod {
-		if minor(s.Profile.Istio) != minor(b.options.Istiod.Version) {
+		if !istio.SameLine(s.Profile.Istio, b.options.Istiod.Version) {
 			add("Istio "+s.Profile.Istio, "the drill follows its rules, and the istiod here is %s", b.options.Istiod.Version)
 		}
 		if s.Scale != 1 {
@@ -312,10 +303,4 @@ func missingOnLoopback(s *schedule.Schedule, l Loopback, add func(feature, why s
 			add(namespaces, "fault %s gives %s other addresses, and the loopback interface of this system has one", f.Name, f.DNS)
 		}
 	}
-}
-
-// minor is the release without its patch: 1.40 of 1.40.0.
-func minor(version string) string {
-	parts := strings.SplitN(version, ".", 3)
-	return strings.Join(parts[:min(2, len(parts))], ".")
 }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 
@@ -75,17 +73,6 @@ func undoEntry(ctx context.Context, u backend.Undo) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, program, "undo")
-	var said bytes.Buffer
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(in), &said
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if why := strings.TrimSpace(strings.TrimPrefix(said.String(), "faildrill: ")); why != "" {
-			return errors.New(why)
-		}
-		return err
-	}
-	return nil
+	_, err = kindcluster.Ask(ctx, program, in, "undo")
+	return err
 }
