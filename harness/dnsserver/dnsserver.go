@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	model "github.com/faildrill/faildrill/harness/engine/dns"
 )
 
 // Code is how a question is answered.
@@ -36,6 +38,13 @@ const (
 	Silence   // no answer at all
 	Elsewhere // as Options.Forward answers; ServFail when it does not
 )
+
+// CodeOf is the code of an answer of the model's.
+func CodeOf(c model.Code) Code { return codes[c] }
+
+var codes = map[model.Code]Code{
+	model.NoError: NoError, model.NXDomain: NXDomain, model.ServFail: ServFail, model.Refused: Refused, model.Timeout: Silence,
+}
 
 // Answer is what the server says about a name.
 type Answer struct {

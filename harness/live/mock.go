@@ -8,6 +8,9 @@ import (
 	"github.com/faildrill/faildrill/mockupstreams"
 )
 
+// MockName is the name of a step's fault at a fake upstream.
+func MockName(step int) string { return fmt.Sprintf("step-%d", step) }
+
 // MockFault is a fault as a fake upstream spells it; port is the port of its own
 // that the fault is limited to, or 0.
 func MockFault(f *schedule.Fault, name string, port int) mockupstreams.Fault {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -53,6 +54,22 @@ func (b *Book) Begin() {
 	for _, h := range b.hosts.Rows {
 		b.Sink.Event(h)
 	}
+}
+
+// Configuration keeps, as evidence, the configuration that a proxy has, and what was
+// predicted of it: check.Config compares the two.
+func (b *Book) Configuration(x *Proxy, config int) error {
+	predicted, err := envoyconfig.Predicted(&b.s.Configs[config][x.Client])
+	if err != nil {
+		return err
+	}
+	dump, err := x.Get(dumpPath)
+	if err != nil {
+		return x.silent(err)
+	}
+	b.Sink.Evidence(backend.PredictedFile(x.Name, config), predicted)
+	b.Sink.Evidence(backend.DumpFile(x.Name, config), dump)
+	return nil
 }
 
 // Tables are the endpoint tables so far.

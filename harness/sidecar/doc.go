@@ -4,8 +4,8 @@
 // backend's matter: it hands over a function that asks, and the logs.
 //
 //	x := &sidecar.Proxy{Name: "sleep", Ask: get}
-//	taken, refused, _, err := x.Updates()                     // before a configuration is handed over
-//	err = x.Taken(ctx, await, taken, refused, quiet)          // after it
+//	err = x.Mark(step)                                        // before a configuration is handed over
+//	err = x.TakenSince(ctx, await, step, quiet)               // after it
 //	client, err := x.Left(logs)                               // at the end: what is known of it
 //
 //	book := sidecar.NewBook(schedule, sink)                   // the sink of live.Play

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"sync"
@@ -24,6 +25,8 @@ type Proxy struct {
 	Home func(address string) string
 	// NameOf is the schedule's name for one that the proxy has for a host; nil: the same.
 	NameOf func(name string) string
+	// Silent says of an error of Ask whose it is; nil: in a few words.
+	Silent func(error) error
 	// Log is the end of Envoy's own log; nil: it is not to be had.
 	Log func() string
 	// Waited is how long each of its threads has been ready to run and did not, since
@@ -35,7 +38,11 @@ type Proxy struct {
 	built map[observe.Built]bool
 	busy  []observe.Busy
 	waits []observe.Wait
+	marks map[int]mark
 }
+
+// mark is what a proxy has taken and refused.
+type mark struct{ taken, refused int64 }
 
 // Answer is what the admin interface said, and when, by this process's clock, as
 // near to the proxy as somebody looked.
@@ -59,6 +66,13 @@ func (x *Proxy) get(path string) (Answer, error) {
 		x.busy = append(x.busy, observe.Busy{End: a.At, For: a.Took})
 	}
 	return a, err
+}
+
+func (x *Proxy) silent(err error) error {
+	if x.Silent == nil {
+		return fmt.Errorf("asking the proxy of %s: %w", x.Name, err)
+	}
+	return x.Silent(err)
 }
 
 // Live reports whether Envoy says that it takes requests.
@@ -115,6 +129,32 @@ func (x *Proxy) Taken(ctx context.Context, await Await, before, refused int64, q
 		return err
 	}
 	return x.Dump()
+}
+
+// Mark notes what the proxy has taken before a step hands it a configuration.
+func (x *Proxy) Mark(step int) error {
+	taken, refused, _, err := x.Updates()
+	if err != nil {
+		return x.silent(err)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.marks == nil {
+		x.marks = map[int]mark{}
+	}
+	x.marks[step] = mark{taken, refused}
+	return nil
+}
+
+// TakenSince is Taken since a step's mark. Where there is none, the step handed nothing over.
+func (x *Proxy) TakenSince(ctx context.Context, await Await, step int, quiet time.Duration) error {
+	x.mu.Lock()
+	m, ok := x.marks[step]
+	x.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	return x.Taken(ctx, await, m.taken, m.refused, quiet)
 }
 
 // Refused is the error of a proxy that refuses its configuration.
@@ -181,6 +221,18 @@ func (x *Proxy) Dump() error {
 		x.built[e] = true
 	}
 	return nil
+}
+
+// dumpPath is where a proxy tells its whole configuration.
+const dumpPath = "/config_dump?include_eds"
+
+// Last keeps what the proxy says at the end, as evidence. What it does not answer is left out.
+func (x *Proxy) Last(sink backend.Sink) {
+	for name, path := range map[string]string{"config_dump.json": dumpPath, "clusters.txt": "/clusters", "stats.txt": "/stats?usedonly"} {
+		if b, err := x.Get(path); err == nil {
+			sink.Evidence(backend.ClientFile(x.Name, name), b)
+		}
+	}
 }
 
 // Built is when each cluster was built, as far as somebody looked.

@@ -9,10 +9,9 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/dnsserver"
-	"github.com/faildrill/faildrill/harness/engine"
-	"github.com/faildrill/faildrill/harness/engine/dns"
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/schedule"
+	"github.com/faildrill/faildrill/harness/trace"
 	"github.com/faildrill/faildrill/mockupstreams"
 )
 
@@ -23,15 +22,15 @@ type network struct {
 	upstreams []*mockupstreams.Server // nil: it serves nothing
 	dns       *dnsserver.Server
 
-	mu       sync.Mutex
-	names    engine.Names
-	answered map[int]bool // DNS faults that somebody met
-	holes    map[int][]netip.AddrPort
-	timers   []*time.Timer
+	names *live.Names
+
+	mu     sync.Mutex // guards what follows
+	holes  map[int][]netip.AddrPort
+	timers []*time.Timer
 }
 
 func newNetwork(p *player) *network {
-	return &network{p: p, names: engine.NewNames(p.s), answered: map[int]bool{}, holes: map[int][]netip.AddrPort{}}
+	return &network{p: p, names: live.NewNames(p.s), holes: map[int][]netip.AddrPort{}}
 }
 
 func (n *network) start() error {
@@ -101,26 +100,15 @@ func (n *network) stop() error {
 // answer is the scenario's DNS. The services' own hosts have an address, too: any
 // that is routed will do, since the proxy takes the connection.
 func (n *network) answer(name string) dnsserver.Answer {
-	now := n.p.since()
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	a, step := n.names.Answer(name, int64(now))
-	if step >= 0 {
-		n.answered[step] = true
-	}
+	a, step := n.names.Answer(name, trace.Sec(n.p.since()))
 	if step < 0 && len(a.Addresses) == 0 && n.isService(name) {
 		return dnsserver.Answer{Addresses: []netip.Addr{n.p.place.nameserver().Addr()}}
 	}
-	out := dnsserver.Answer{Code: codes[a.Code], TTL: a.TTL}
+	out := dnsserver.Answer{Code: dnsserver.CodeOf(a.Code), TTL: a.TTL}
 	for _, ip := range a.Addresses {
 		out.Addresses = append(out.Addresses, n.p.place.ip(ip))
 	}
 	return out
-}
-
-var codes = map[dns.Code]dnsserver.Code{
-	dns.NoError: dnsserver.NoError, dns.NXDomain: dnsserver.NXDomain, dns.ServFail: dnsserver.ServFail,
-	dns.Refused: dnsserver.Refused, dns.Timeout: dnsserver.Silence,
 }
 
 func (n *network) isService(name string) bool {
@@ -137,8 +125,6 @@ func (n *network) step(step int) error {
 	f := n.p.s.Steps[begun].Fault
 	switch {
 	case f.IsDNS():
-		n.mu.Lock()
-		defer n.mu.Unlock()
 		n.names.Step(step)
 		return nil
 	case f.Behaviour == schedule.Blackhole:
@@ -149,9 +135,9 @@ func (n *network) step(step int) error {
 		return nil
 	}
 	if st.Kind == schedule.KindHeal {
-		return srv.Heal(mockName(begun))
+		return srv.Heal(live.MockName(begun))
 	}
-	if err := srv.Apply(live.MockFault(f, mockName(begun), n.port(f))); err != nil {
+	if err := srv.Apply(live.MockFault(f, live.MockName(begun), n.port(f))); err != nil {
 		return err
 	}
 	if f.Behaviour == schedule.Refuse || f.Behaviour == schedule.TLSFault {
@@ -188,7 +174,7 @@ func (n *network) blackhole(step int, begin bool) error {
 		return err
 	}
 	if srv != nil {
-		refuse := mockupstreams.Fault{Name: mockName(step), Refuse: true, Match: mockupstreams.Match{Port: int(f.Port)}}
+		refuse := mockupstreams.Fault{Name: live.MockName(step), Refuse: true, Match: mockupstreams.Match{Port: int(f.Port)}}
 		if err := srv.Apply(refuse); err != nil {
 			return err
 		}
@@ -211,7 +197,7 @@ func (n *network) heal(step int, srv *mockupstreams.Server) error {
 	}
 	delete(n.holes, step)
 	if srv != nil {
-		if err := srv.Heal(mockName(step)); err != nil {
+		if err := srv.Heal(live.MockName(step)); err != nil {
 			return err
 		}
 	}
@@ -228,28 +214,23 @@ func (n *network) drop() error {
 
 // atWork reports whether the fault of a step is there.
 func (n *network) atWork(step int) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	f := n.p.s.Steps[step].Fault
 	if f.IsDNS() {
 		return n.names.AtWork(step)
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if _, ok := n.holes[step]; ok {
 		return true
 	}
 	srv := n.upstreams[f.Upstream]
-	return srv != nil && slices.ContainsFunc(srv.Faults(), func(m mockupstreams.Fault) bool { return m.Name == mockName(step) })
+	return srv != nil && slices.ContainsFunc(srv.Faults(), func(m mockupstreams.Fault) bool { return m.Name == live.MockName(step) })
 }
 
 // met reports whether somebody has met the fault of a step.
 func (n *network) met(step int) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if srv := n.upstreams[n.p.s.Steps[step].Fault.Upstream]; srv != nil && srv.Counts().ByFault[mockName(step)] > 0 {
+	if srv := n.upstreams[n.p.s.Steps[step].Fault.Upstream]; srv != nil && srv.Counts().ByFault[live.MockName(step)] > 0 {
 		return true
 	}
-	return n.answered[step]
+	return n.names.Met(step)
 }
-
-// mockName is a name that a fake upstream accepts.
-func mockName(step int) string { return fmt.Sprintf("step-%d", step) }

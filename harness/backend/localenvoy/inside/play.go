@@ -83,8 +83,7 @@ type player struct {
 
 	mu      sync.Mutex // guards what follows
 	origin  time.Time
-	refused error // why the proxies have nothing at 0 s
-	pushes  map[int][]push
+	refused error               // why the proxies have nothing at 0 s
 	closing []func()            // connections of the load
 	shares  []map[int32]float64 // by client: of its last requests, by host
 	answers [][]answer          // by endpoint table
@@ -95,7 +94,7 @@ func newPlayer(j *localenvoy.Job, at place, sink backend.Sink) (*player, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &player{certificates: c, s: j.Schedule, o: j.Options, place: at, sink: sink, book: sidecar.NewBook(j.Schedule, sink), begun: make(chan struct{}), pushes: map[int][]push{}}
+	p := &player{certificates: c, s: j.Schedule, o: j.Options, place: at, sink: sink, book: sidecar.NewBook(j.Schedule, sink), begun: make(chan struct{})}
 	p.net = newNetwork(p)
 	if p.o.ControlPlane == localenvoy.Builtin {
 		p.plane = &builtin{p: p}

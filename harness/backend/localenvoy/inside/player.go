@@ -10,7 +10,6 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
-	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/kept"
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/observe"
@@ -127,24 +126,12 @@ func (p *player) Step(ctx context.Context, step int) error {
 	if st.Kind != schedule.KindConfig {
 		return p.net.step(step)
 	}
-	pushes := make([]push, 0, len(p.proxies))
 	for _, x := range p.distinct() {
-		taken, refused, _, err := x.Updates()
-		if err != nil {
-			return x.silent(err)
+		if err := x.Mark(step); err != nil {
+			return err
 		}
-		pushes = append(pushes, push{x, taken, refused})
 	}
-	p.mu.Lock()
-	p.pushes[step] = pushes
-	p.mu.Unlock()
 	return p.plane.configure(ctx, st.Config)
-}
-
-// push is what a proxy had taken and refused before a configuration was handed over.
-type push struct {
-	x              *proxy
-	taken, refused int64
 }
 
 // began waits until the proxies have what they have at 0 s.
@@ -222,23 +209,12 @@ func (p *player) Stop(ctx context.Context) error {
 	return err
 }
 
-// evidence keeps the configuration that a proxy has from istiod, and what was
-// predicted of it: check.Config compares the two.
+// evidence keeps the configuration that a proxy has from istiod.
 func (p *player) evidence(x *proxy, config int) error {
 	if p.o.ControlPlane != localenvoy.Istiod {
 		return nil
 	}
-	predicted, err := envoyconfig.Predicted(&p.s.Configs[config][x.Client])
-	if err != nil {
-		return err
-	}
-	dump, err := x.Get("/config_dump?include_eds")
-	if err != nil {
-		return x.silent(err)
-	}
-	p.sink.Evidence(backend.PredictedFile(x.Name, config), predicted)
-	p.sink.Evidence(backend.DumpFile(x.Name, config), dump)
-	return nil
+	return p.book.Configuration(x.Proxy, config)
 }
 
 // last keeps what a proxy says at the end.
@@ -247,13 +223,7 @@ func (p *player) last(x *proxy) {
 		p.sink.Event(trace.Note{At: trace.Sec(p.since()), Text: fmt.Sprintf("the Envoy of %s did not answer at the end: %v", x.Name, err)})
 		return
 	}
-	for name, path := range map[string]string{
-		"config_dump.json": "/config_dump?include_eds", "clusters.txt": "/clusters", "stats.txt": "/stats?usedonly",
-	} {
-		if b, err := x.Get(path); err == nil {
-			p.sink.Evidence(backend.ClientFile(x.Name, name), b)
-		}
-	}
+	x.Last(p.sink)
 }
 
 // tell merges what the clients and the proxies saw, and hands it on.

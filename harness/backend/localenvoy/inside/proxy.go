@@ -54,7 +54,7 @@ func (p *player) newProxy(client int) (*proxy, error) {
 		return nil, err
 	}
 	x := &proxy{p: p, dir: p.path(fmt.Sprintf("client-%d", client)), net: net, admin: net.admin()}
-	x.Proxy = &sidecar.Proxy{Name: p.s.Clients[client].Name, Client: client, Ask: x.ask, Log: x.tail, Waited: x.waited}
+	x.Proxy = &sidecar.Proxy{Name: p.s.Clients[client].Name, Client: client, Ask: x.ask, Silent: x.silent, Log: x.tail, Waited: x.waited}
 	if p.o.Loopback != "" {
 		x.Home, x.NameOf = p.home, p.nameOf
 	}

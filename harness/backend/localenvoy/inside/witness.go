@@ -24,14 +24,11 @@ func (p *player) Witness(ctx context.Context, step int) (string, error) {
 
 // taken waits until every proxy has the configuration of a step.
 func (p *player) taken(ctx context.Context, step int) (bool, error) {
-	p.mu.Lock()
-	pushes := p.pushes[step]
-	p.mu.Unlock()
-	for _, u := range pushes {
-		if err := u.x.Taken(ctx, u.x.await, u.taken, u.refused, quiet); err != nil {
+	for _, x := range p.distinct() {
+		if err := x.TakenSince(ctx, x.await, step, quiet); err != nil {
 			return false, err
 		}
-		if err := p.evidence(u.x, p.s.Steps[step].Config); err != nil {
+		if err := p.evidence(x, p.s.Steps[step].Config); err != nil {
 			return false, err
 		}
 	}
