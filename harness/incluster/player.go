@@ -20,7 +20,7 @@ import (
 
 // Upstreams are the fake upstreams, wherever they run.
 type Upstreams interface {
-	// Start starts them, healthy; then Address and Addresses know them.
+	// Start starts them, healthy; then Addresses knows them.
 	Start(context.Context) error
 	// Addresses are the addresses of the schedule, and where each of them is.
 	Addresses() map[netip.Addr]netip.Addr

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/journal"
 	"github.com/faildrill/faildrill/harness/kube"
 )
 
@@ -16,10 +16,6 @@ const UndoNamespace = "delete namespace"
 func undoNamespace(k *kube.Client, namespace string) backend.Undo {
 	return backend.Undo{What: UndoNamespace, Args: map[string]string{"kubeconfig": k.Kubeconfig, "context": k.Context, "namespace": namespace}}
 }
-
-// again is when somebody who undoes looks a second time: what a killed run had asked for
-// may come after the first.
-const again = 500 * time.Millisecond
 
 // Undo undoes an entry that Play made; done is false if it is not one of those. A cluster
 // that is gone has nothing left.
@@ -34,15 +30,5 @@ func Undo(ctx context.Context, u backend.Undo) (done bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	for range 2 {
-		if err := k.DeleteNamespace(ctx, u.Args["namespace"]); err != nil {
-			return true, err
-		}
-		select {
-		case <-time.After(again):
-		case <-ctx.Done():
-			return true, ctx.Err()
-		}
-	}
-	return true, nil
+	return true, journal.Twice(ctx, func() error { return k.DeleteNamespace(ctx, u.Args["namespace"]) })
 }

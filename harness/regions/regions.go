@@ -3,7 +3,7 @@
 //
 //	r := regions.New(schedule, certificates, image, run, journal)
 //	err := r.Start(ctx)
-//	r.Address(ip)                          // where an address of the schedule is
+//	r.Addresses()                          // where each address of the schedule is
 //	err = r.Apply(ctx, upstream, fault)    // over the control API of each of its containers
 //	err = r.Stop(ctx)
 //
@@ -214,18 +214,6 @@ func mounted(s certificates.Shown) (flags []string, files []testcontainers.Conta
 // sentence is an error without testcontainers' line ends.
 func sentence(err error) error {
 	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
-}
-
-// Address is where an address of the schedule is; it is itself if no container has it.
-func (r *Regions) Address(ip netip.Addr) netip.Addr {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, c := range r.containers {
-		if c.ip == ip {
-			return c.address
-		}
-	}
-	return ip
 }
 
 // Addresses are all pairs: of the schedule, and of its container.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 
 	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/journal"
 )
 
 // UndoContainers is the journal's word for containers of a run.
@@ -20,26 +20,12 @@ func undoContainers(run string) backend.Undo {
 	return backend.Undo{What: UndoContainers, Args: map[string]string{"label": RunLabel + "=" + run}}
 }
 
-// again is when somebody who undoes looks a second time: what a killed run had asked for
-// may come after the first.
-const again = 500 * time.Millisecond
-
 // Undo undoes an entry that Start made; done is false if it is not one of those.
 func Undo(ctx context.Context, u backend.Undo) (done bool, err error) {
 	if u.What != UndoContainers {
 		return false, nil
 	}
-	for range 2 {
-		if err := remove(ctx, u.Args["label"]); err != nil {
-			return true, err
-		}
-		select {
-		case <-time.After(again):
-		case <-ctx.Done():
-			return true, ctx.Err()
-		}
-	}
-	return true, nil
+	return true, journal.Twice(ctx, func() error { return remove(ctx, u.Args["label"]) })
 }
 
 // remove removes the containers that there are with a label.
