@@ -44,6 +44,7 @@ var (
 	all      = flag.Bool("e2e", false, "play on every backend that this machine can run, not on the model alone")
 	require  = flag.String("require", "", "backends that have to run, as envoy,inproc, also with a release, as envoy@1.36: it is a failure if this machine cannot")
 	runs     = flag.String("runs", "", "folder for the runs (default: a temporary one)")
+	reports  = flag.String("reports", "", "folder for report.html, report.md and results.json (default: none)")
 	only     = flag.String("only", "", "backends to play on, as envoy,kind (default: all that run here)")
 	scenes   = flag.String("scenarios", "scenarios", "scenarios to play, as paths below the repository, with commas")
 	parallel = flag.Int("drills", 32, "drills side by side, at most")
@@ -233,7 +234,12 @@ func TestScenarios(t *testing.T) {
 			It(s.name(), Label("topic:"+s.topic, "backend:"+s.suite.name), func() { s.check(known[s.name()]) })
 		}
 	})
-	ReportAfterSuite("summary", func(r Report) { summary(r, specs) })
+	ReportAfterSuite("summary", func(r Report) {
+		summary(r, specs)
+		if *reports != "" {
+			Expect(writeReports(*reports, specs)).To(Succeed())
+		}
+	})
 	RunSpecs(t, "faildrill")
 }
 

@@ -11,5 +11,5 @@ out=$(cd "$out" && pwd)
 go test -c -o "$out/e2e.test" ./e2e
 CGO_ENABLED=0 go build -o "$out/" ./harness/cmd/... ./mockupstreams/cmd/mockupstream
 cd e2e
-exec "$out/e2e.test" -e2e -require "${E2E_REQUIRE:-}" -only "${E2E_ONLY:-}" -scenarios "${E2E_SCENARIOS:-scenarios}" -runs "$out/runs" -test.timeout "${E2E_TIMEOUT:-20m}" \
+exec "$out/e2e.test" -e2e -require "${E2E_REQUIRE:-}" -only "${E2E_ONLY:-}" -scenarios "${E2E_SCENARIOS:-scenarios}" -runs "$out/runs" -reports "$out" -test.timeout "${E2E_TIMEOUT:-20m}" \
 	-ginkgo.junit-report "$out/junit.xml" -ginkgo.no-color "$@"

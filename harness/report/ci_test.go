@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,24 @@ var startedAt = time.Date(2026, 8, 1, 12, 15, 0, 0, time.FixedZone("", 2*3600))
 func TestJUnit(t *testing.T) {
 	golden(t, "junit", func(w io.Writer) error { return report.JUnit(w, suite(), startedAt) })
 	golden(t, "junit_empty", func(w io.Writer) error { return report.JUnit(w, nil, startedAt) })
+}
+
+func TestConformance(t *testing.T) {
+	golden(t, "conformance", func(w io.Writer) error { return report.Conformance(w, suite()) })
+	golden(t, "conformance_empty", func(w io.Writer) error { return report.Conformance(w, nil) })
+}
+
+// What a run says never becomes a part of the page.
+func TestConformanceEscapes(t *testing.T) {
+	r := failing("inproc")
+	r.Scenario, r.Reason, r.Setting = "<script>a</script>", "<script>b</script>", "\"><script>c</script>"
+	var b strings.Builder
+	if err := report.Conformance(&b, []result.Run{r}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "<script") {
+		t.Errorf("a script got into the page:\n%s", b.String())
+	}
 }
 
 func TestMarkdown(t *testing.T) {

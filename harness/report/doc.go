@@ -7,6 +7,7 @@
 //	err = report.Runs(os.Stdout, style, runs, traces)    // runs, with timelines
 //	err = report.JUnit(file, runs, startedAt)            // for CI
 //	err = report.Markdown(summary, runs)                 // for a step summary
+//	err = report.Conformance(page, runs)                 // one HTML file: scenarios x backends
 //
 // Text from outside (names, messages, paths) is made harmless before it is
 // printed: control characters never reach a terminal, and no line is wider than

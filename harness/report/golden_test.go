@@ -93,6 +93,7 @@ func TestSetting(t *testing.T) {
 			return report.Runs(w, report.Style{Width: 100}, append(rs, passing("inproc")), func(int) (*trace.Trace, *trace.Trace) { return nil, nil })
 		},
 		"Markdown": report.Markdown,
+		"HTML":     report.Conformance,
 		"JUnit":    func(w io.Writer, rs []result.Run) error { return report.JUnit(w, rs, time.Unix(0, 0)) },
 	} {
 		for r, want := range map[*result.Run]int{&usual: 0, &other: 1} {

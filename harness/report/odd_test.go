@@ -214,6 +214,7 @@ func TestWriteErrors(t *testing.T) {
 		"timeline":    tl.Write(brokenWriter{}, report.Style{}),
 		"junit":       report.JUnit(brokenWriter{}, suite(), startedAt),
 		"markdown":    report.Markdown(brokenWriter{}, suite()),
+		"conformance": report.Conformance(brokenWriter{}, suite()),
 		"diagnostics": report.Diagnostics(brokenWriter{}, report.Style{}, nil),
 	} {
 		if !errors.Is(err, io.ErrClosedPipe) {
