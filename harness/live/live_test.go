@@ -263,3 +263,15 @@ func TestStalled(t *testing.T) {
 		t.Errorf("got %v, want 1.5s", got)
 	}
 }
+
+// When a step was done is told as it was, also where the drill should have been over by
+// then: what the proxies did in between was under the configuration of before.
+func TestDoneAfterTheEnd(t *testing.T) {
+	c, _, err := run(t, &fake{s: timeline(status(200*ms, "a")), slow: 250 * ms})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Trace.Steps) != 1 || c.Trace.Steps[0].Done < trace.Sec(450*ms) {
+		t.Errorf("got %+v", c.Trace.Steps)
+	}
+}

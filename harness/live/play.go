@@ -64,7 +64,7 @@ func Play(ctx context.Context, s *schedule.Schedule, p Player, sink backend.Sink
 		return d.report, errors.Join(cause, e)
 	}
 	if ctx.Err() != nil {
-		sink.Event(trace.Note{At: d.since(), Text: "interrupted"})
+		sink.Event(trace.Note{At: min(d.since(), s.Duration), Text: "interrupted"})
 		return d.report, ctx.Err()
 	}
 	if err != nil {
@@ -163,12 +163,13 @@ func (d *drive) stopped(ctx context.Context) bool {
 	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errOver)
 }
 
-// since is the time since the origin, at least 0 and at most the duration.
+// since is the time since the origin, at least 0. A machine that stood still as the drill
+// ended makes it more than the duration.
 func (d *drive) since() trace.Sec {
 	if d.origin.IsZero() {
 		return 0
 	}
-	return min(max(0, trace.Sec(time.Since(d.origin))), d.s.Duration)
+	return max(0, trace.Sec(time.Since(d.origin)))
 }
 
 // evidence writes down how accurate the run was.

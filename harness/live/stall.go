@@ -17,12 +17,11 @@ const (
 func (d *drive) watchStalls(ctx context.Context) {
 	timer := time.NewTimer(stallTick)
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil {
 		last := time.Now()
 		timer.Reset(stallTick)
 		select {
-		case <-ctx.Done():
-			return
+		case <-ctx.Done(): // it can have stood still until then
 		case <-timer.C:
 		}
 		late := time.Since(last) - stallTick
