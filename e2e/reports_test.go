@@ -6,10 +6,22 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
 )
+
+// column is what a suite's runs stand under: its backend, with the release of Kubernetes
+// where there is one.
+func column(s *suite) string {
+	for _, part := range strings.Split(s.what, ", ") {
+		if strings.HasPrefix(part, "Kubernetes ") {
+			return s.name + ", " + part
+		}
+	}
+	return s.name
+}
 
 // writeReports writes what was played into a folder: results.json for programs (hack/conformance
 // reads it), report.html for people and report.md for the step summary of a CI system.
@@ -18,7 +30,7 @@ func writeReports(folder string, specs []*spec) error {
 	for _, s := range specs {
 		if n := len(s.attempts); n > 0 {
 			r := s.attempts[n-1].Run
-			r.Backend = s.suite.name
+			r.Backend = column(&s.suite)
 			runs = append(runs, r)
 		}
 	}

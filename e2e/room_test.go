@@ -88,3 +88,11 @@ func TestRoom(t *testing.T) {
 		entered("f") // alone
 	})
 }
+
+func TestColumn(t *testing.T) {
+	for what, want := range map[string]string{"": "kind", "Envoy 1.40.0, Istio 1.31.0, Kubernetes v1.37.0, nodes in us-east1": "kind, Kubernetes v1.37.0"} {
+		if got := column(&suite{name: "kind", what: what}); got != want {
+			t.Errorf("%q: got %q, want %q", what, got, want)
+		}
+	}
+}

@@ -28,9 +28,13 @@ type Images struct {
 	Archives map[string]string `json:"-"`
 }
 
-// The usual images. Istio's version is that of istioctl.
+// NodeVariable names kind's node image, and with it the release of Kubernetes, where hack/airgap
+// has built none: kindest/node:v1.37.0.
+const NodeVariable = "FAILDRILL_NODE_IMAGE"
+
+// The usual images. Istio's version is that of istioctl; without NodeVariable the node
+// image is kind's own choice for its release.
 const (
-	usualNode = "" // kind's own choice for its release
 	usualHub  = "docker.io/istio"
 	usualBase = "docker.io/curlimages/curl:8.16.0"
 	// usualEnvoy is the release line of Istio 1.31's own Envoy.
@@ -44,7 +48,7 @@ const manifestFile = "airgap/images.json"
 func Find(c binaries.Cache, istio string) (Images, error) {
 	text, err := os.ReadFile(filepath.Join(c.Dir, manifestFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Images{Node: usualNode, Hub: usualHub, Tag: istio, Base: usualBase, Envoy: usualEnvoy}, nil
+		return Images{Node: os.Getenv(NodeVariable), Hub: usualHub, Tag: istio, Base: usualBase, Envoy: usualEnvoy}, nil
 	}
 	if err != nil {
 		return Images{}, err

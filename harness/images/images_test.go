@@ -16,6 +16,10 @@ func TestFind(t *testing.T) {
 	if err != nil || im.Vanilla || im.Tag != "1.31.0" || im.Hub != "docker.io/istio" || len(im.Archives) > 0 {
 		t.Errorf("the usual ones: got %+v, %v", im, err)
 	}
+	t.Setenv(images.NodeVariable, "kindest/node:v1.37.0")
+	if im, err := images.Find(c, "1.31.0"); err != nil || im.Node != "kindest/node:v1.37.0" {
+		t.Errorf("another Kubernetes: got %+v, %v", im, err)
+	}
 	name := filepath.Join(c.Dir, "airgap", "images.json")
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)

@@ -21,7 +21,7 @@ func (a *app) kind() *cobra.Command {
 		Use:   "up",
 		Short: "Bring the cluster up, or say that it is",
 		Long: "Brings up the kind cluster with Istio. The images are those that hack/airgap built, if it did, else the usual ones,\n" +
-			"which Docker pulls. A cluster that is there is kept if it is what would be made, and else replaced.",
+			"which Docker pulls ($FAILDRILL_NODE_IMAGE chooses kind's node image, and with it Kubernetes). A cluster that is there is kept if it is what would be made, and else replaced.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.cluster(c, "kind", "up") },
 	}
