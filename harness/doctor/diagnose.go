@@ -67,6 +67,7 @@ const need = 1 << 30
 // Diagnose decides what a machine can do, from what was seen of it.
 func Diagnose(f Facts) Report {
 	namespaces := f.namespaces()
+	inotify := f.inotify()
 	live := f.Live.check("faildrill-live")
 	envoy := f.envoy()
 	istiod := f.Istiod.check("istiod")
@@ -100,12 +101,12 @@ func Diagnose(f Facts) Report {
 		Backends: []Backend{
 			{Name: Model, Runs: true, Note: "virtual time", Fixes: []string{}},
 			{Name: Inproc, Runs: true, Note: "real sockets on the loopback interface", Fixes: []string{}},
-			backend(EnvoyBuiltin, builtin, []Check{live, envoy}),
-			backend(EnvoyIstiod, "real Envoy, configured by real istiod", []Check{live, envoy, istiod, namespaces}),
+			backend(EnvoyBuiltin, builtin, []Check{live, envoy, inotify}),
+			backend(EnvoyIstiod, "real Envoy, configured by real istiod", []Check{live, envoy, istiod, namespaces, inotify}),
 			backend(Kind, "real Envoy and istiod in a kind cluster", needed),
 			{Name: Cluster, Note: "not part of this release", Fixes: []string{}},
 		},
-		Checks:   []Check{namespaces, live, envoy, istiod, istioctl, f.Cache.check(), golang, docker, kind},
+		Checks:   []Check{namespaces, live, envoy, istiod, istioctl, inotify, f.Cache.check(), golang, docker, kind},
 		KeptRuns: append([]string{}, f.KeptRuns...),
 	}
 }
@@ -215,6 +216,29 @@ func (f Facts) namespaces() Check {
 		c.Fix = "run it as root"
 	}
 	return c
+}
+
+// inotify says whether Envoy can watch its files. It dies where it cannot.
+//
+// Source: inotify(7), /proc interfaces; Envoy's source/common/filesystem/inotify/watcher_impl.cc.
+func (f Facts) inotify() Check {
+	const name = "inotify"
+	switch n := f.Inotify; {
+	case f.OS != "linux":
+		return Check{Name: name, State: OK, What: "not needed on this system"}
+	case n.Free >= Plenty:
+		return Check{Name: name, State: OK, What: "enough instances for many drills at once"}
+	default:
+		c := Check{Name: name, State: Note, What: fmt.Sprintf("%d more instances for this user: too few for many drills at once", n.Free)}
+		if n.Free < aFew {
+			c.State, c.What = Missing, fmt.Sprintf("%d more instances for this user: too few for an Envoy", n.Free)
+		}
+		if n.Limit != nil {
+			c.What += fmt.Sprintf("; fs.inotify.max_user_instances = %d", *n.Limit)
+			c.Fix = "sudo sysctl -w fs.inotify.max_user_instances=512"
+		}
+		return c
+	}
 }
 
 func (d Disk) check() Check {

@@ -26,6 +26,7 @@ func machines() map[string]Facts {
 	whole := Facts{
 		OS: "linux", Arch: "amd64", Kernel: "6.8.0",
 		Namespaces: Namespaces{Made: true, WithUser: true, UnprivilegedUsernsClone: ptr(1), AppArmorRestrictUserns: ptr(0), MaxUserNamespaces: ptr(63000)},
+		Inotify:    Inotify{Free: Plenty, Limit: ptr(128)},
 		Live:       live, Istiod: istiod, Istioctl: istioctl, Go: golang, Cache: disk,
 		Envoys: []Program{{Path: "/e/1.36.4/envoy", Version: "1.36.4"}, {Path: "/e/1.40.0/envoy", Version: "1.40.0"}},
 		Docker: Program{Path: "unix:///var/run/docker.sock", Version: "API 1.47"},
@@ -41,6 +42,7 @@ func machines() map[string]Facts {
 
 	debian := whole
 	debian.Namespaces = Namespaces{Error: "operation not permitted", UnprivilegedUsernsClone: ptr(0), MaxUserNamespaces: ptr(63000)}
+	debian.Inotify.Free = 20
 	debian.Envoys = []Program{
 		{Error: "/e/1.36.4/envoy is a program of linux/arm64; this machine is linux/amd64", Fix: "faildrill fetch envoy@1.36.4"},
 		{Path: "/e/1.40.0/envoy", Version: "1.40.0"},
@@ -53,6 +55,7 @@ func machines() map[string]Facts {
 	container := Facts{
 		OS: "linux", Arch: "arm64", Kernel: "6.8.0", Root: true,
 		Namespaces: Namespaces{Error: "operation not permitted", RestrictedByTheContainer: true, MaxUserNamespaces: ptr(63000)},
+		Inotify:    Inotify{Free: 3, Limit: ptr(128)},
 		Live:       Program{Error: "not beside faildrill, and not in PATH", Fix: "make build"},
 		Istiod:     Program{Error: "not found", Fix: "make tools in a checkout of faildrill, or set $FAILDRILL_ISTIOD"},
 		Istioctl:   Program{Error: "not found", Fix: "make tools in a checkout of faildrill, or set $FAILDRILL_ISTIOCTL"},
@@ -128,6 +131,8 @@ func TestNeeds(t *testing.T) {
 		{"istiod", func(f *Facts) { f.Istiod = gone }, true, false},
 		{"istioctl", func(f *Facts) { f.Istioctl = gone }, true, true},
 		{"namespaces", func(f *Facts) { f.Namespaces = Namespaces{Error: "no"} }, true, false},
+		{"inotify", func(f *Facts) { f.Inotify.Free = 3 }, false, false},
+		{"much inotify", func(f *Facts) { f.Inotify.Free = 20 }, true, true},
 		{"go", func(f *Facts) { f.Go = gone }, true, true},
 		{"docker", func(f *Facts) { f.Docker = gone }, true, true},
 		{"linux", func(f *Facts) { f.OS, f.Namespaces = "darwin", Namespaces{} }, true, false},

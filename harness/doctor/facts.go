@@ -7,6 +7,7 @@ type Facts struct {
 	Root     bool
 
 	Namespaces Namespaces
+	Inotify    Inotify
 	Live       Program // faildrill-live, which plays on Envoy
 	Envoys     []Program
 	Istiod     Program
@@ -30,6 +31,19 @@ type Namespaces struct {
 	MaxUserNamespaces        *int // user.max_user_namespaces: 0 forbids
 	RestrictedByTheContainer bool // the process runs in a container
 }
+
+// Inotify is how many more inotify instances this user may have: each Envoy takes one for
+// itself and one for every file that it reads its configuration from, istiod takes one.
+type Inotify struct {
+	Free  int  // at most Plenty are looked for
+	Limit *int // fs.inotify.max_user_instances, nil where the kernel has no such setting
+}
+
+// Plenty of inotify instances are enough for a suite of drills, a few for one drill.
+const (
+	Plenty = 64
+	aFew   = 8
+)
 
 // Program is one that is needed, or why it cannot be used.
 type Program struct {

@@ -38,6 +38,7 @@ func Probe(ctx context.Context, o Options) Facts {
 	wg.Go(func() { f.Docker = probeDocker(ctx, os.Getenv("DOCKER_HOST")) })
 	wg.Go(func() { f.Go = probeGo(ctx) })
 	wg.Go(func() { f.Kind = kindOf(o.Kind(ctx)) })
+	f.Inotify = probeInotify()
 	f.Live = liveOf(o.Live())
 	if c, err := binaries.Default(); err != nil {
 		f.Cache = Disk{Free: -1, Error: err.Error()}

@@ -53,6 +53,23 @@ func probeNamespaces(cmd *exec.Cmd, wait time.Duration) Namespaces {
 	return n
 }
 
+// probeInotify makes inotify instances until it is refused.
+func probeInotify() Inotify {
+	i := Inotify{Limit: readInt("/proc/sys/fs/inotify/max_user_instances")}
+	var fds []int
+	for ; i.Free < Plenty; i.Free++ {
+		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		if err != nil {
+			break
+		}
+		fds = append(fds, fd)
+	}
+	for _, fd := range fds {
+		_ = unix.Close(fd)
+	}
+	return i
+}
+
 // inContainer says whether a container engine started this process, by the files
 // that Docker and Podman leave.
 func inContainer() bool {

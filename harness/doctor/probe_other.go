@@ -9,4 +9,6 @@ import (
 
 func kernel() string { return "" }
 
+func probeInotify() Inotify { return Inotify{} }
+
 func probeNamespaces(*exec.Cmd, time.Duration) Namespaces { return Namespaces{} }
