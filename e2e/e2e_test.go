@@ -32,6 +32,7 @@ import (
 	"github.com/faildrill/faildrill/harness/backend/kindcluster"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/backend/model"
+	"github.com/faildrill/faildrill/harness/check"
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/sandbox"
@@ -344,11 +345,14 @@ func play(ctx context.Context, specs []*spec, root string) {
 	for _, after := range []bool{false, true} {
 		sideBySide(ctx, slices.DeleteFunc(slices.Clone(specs), func(s *spec) bool { return s.suite.after != after }), room)
 	}
-	// What all the others were too much for is played alone; so is what a real proxy
-	// did and the model does not permit: does it do so again? The summary has both.
+	// What all the others were too much for is played alone; so is what a real proxy, or
+	// one on a machine that stood still, did and the model does not permit: does it do so
+	// again? The summary has both.
 	for _, s := range specs {
 		for range 2 {
-			if last := &s.attempts[len(s.attempts)-1]; last.Open() || last.Divergence != nil && s.suite.what != "" {
+			last := &s.attempts[len(s.attempts)-1]
+			stood := last.Observed != nil && trace.Sec(last.Observed.LongestStall()) > check.Slack
+			if last.Open() || last.Divergence != nil && (s.suite.what != "" || stood) {
 				s.attempts = append(s.attempts, harness.RunSteadily(ctx, s.drill, s.backend, s.options)...)
 			}
 		}
