@@ -265,7 +265,7 @@ func summary(r Report, specs []*spec) {
 			first := &s.attempts[0]
 			fmt.Printf("\n%s: %s on attempt %d, before: %s", s.name(), s.attempts[n-1].Verdict, n, first.Reason)
 			if d := first.Divergence; d != nil {
-				fmt.Printf(" (at %v s, %s: permitted %v, observed %s)", d.At, d.Decision, d.Permitted, d.Observed)
+				fmt.Printf(" (at %v s, %s: permitted %v, observed %s; %s)", d.At, d.Decision, d.Permitted, d.Observed, first.Folder)
 			}
 		}
 	}
@@ -349,10 +349,16 @@ func play(ctx context.Context, specs []*spec, root string) {
 	// one on a machine that stood still, did and the model does not permit: does it do so
 	// again? The summary has both.
 	for _, s := range specs {
-		for range 2 {
+		for n := range 2 {
 			last := &s.attempts[len(s.attempts)-1]
 			stood := last.Observed != nil && trace.Sec(last.Observed.LongestStall()) > check.Slack
-			if last.Open() || last.Divergence != nil && (s.suite.what != "" || stood) {
+			diverged := last.Divergence != nil && (s.suite.what != "" || stood)
+			if diverged { // its folder stays, to be looked at
+				folder, err := harness.NewFolder(root, fmt.Sprintf("%s again %d", s.name(), n+1))
+				Expect(err).NotTo(HaveOccurred())
+				s.options.Folder = folder
+			}
+			if diverged || last.Open() {
 				s.attempts = append(s.attempts, harness.RunSteadily(ctx, s.drill, s.backend, s.options)...)
 			}
 		}
