@@ -186,7 +186,7 @@ func (a *acceptor) firstOut(st *state, q engine.Question) uint64 {
 
 // draws decides the draws that only show later: whether a back-off decays early,
 // whether a detection is enforced, whether the jitter is over at a tick, who
-// returns first. What it does not decide falls to the first option, and is noted.
+// returns first, which priority's merged update is delivered first. What it does not decide falls to the first option, and is noted.
 type draws struct {
 	fall    []uint64
 	options [][]uint64                   // of each draw so far
@@ -201,7 +201,7 @@ func (d *draws) Answer(q engine.Question) (uint64, bool) {
 		return d.first(q), true
 	case engine.DrawDecay, engine.DrawSample, engine.DrawJitter, engine.DrawMerge:
 		options = []uint64{0, q.N - 1} // one way and the other
-	case engine.DrawReturn:
+	case engine.DrawReturn, engine.DrawTimer:
 		for i := range q.N {
 			options = append(options, i)
 		}

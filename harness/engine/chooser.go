@@ -25,10 +25,11 @@ const (
 	DrawLookUp               // the jitter of a name's next look-up
 	DrawMerge                // whether a change as the merge window ends is still in it
 	DrawAnswer               // which name of a new cluster is answered first
+	DrawTimer                // which of several merged updates that are due at once is delivered first
 	draws
 )
 
-var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter", "locality", "look-up", "merge", "answer"}
+var drawNames = [draws]string{"seed", "level", "host", "sample", "decay", "back-off", "fault", "return", "outlier", "jitter", "locality", "look-up", "merge", "answer", "timer"}
 
 func (d Draw) String() string { return drawNames[d] }
 

@@ -332,14 +332,38 @@ func (c *Cluster) step(at int64, ch *Chooser, tell func(Change)) {
 			return
 		}
 	}
-	for p := range c.merge {
-		if c.merge[p].timer == at {
-			c.merge[p] = merge{last: at}
-			c.deliver(at, ch, tell, p)
-			return
-		}
+	if p, ok := c.merged(at, ch); ok {
+		c.merge[p] = merge{last: at}
+		c.deliver(at, ch, tell, p)
+		return
 	}
 	c.tick(at, ch, tell)
+}
+
+// merged is a priority whose merged update is due. One change arms the timers of several
+// priorities alike, and libevent fires those that end together in any order.
+func (c *Cluster) merged(at int64, ch *Chooser) (p int, ok bool) {
+	n := 0
+	for q := range c.merge {
+		if c.merge[q].timer == at {
+			if n++; n == 1 {
+				p = q
+			}
+		}
+	}
+	if n < 2 {
+		return p, n == 1
+	}
+	k := ch.Observed(Question{Draw: DrawTimer, N: uint64(n)}, 0)
+	for q := range c.merge {
+		if c.merge[q].timer == at {
+			if k == 0 {
+				return q, true
+			}
+			k--
+		}
+	}
+	return p, true
 }
 
 // tick is the interval timer. Each return and each ejection changes the health by
@@ -537,6 +561,10 @@ func (c *Cluster) deliver(at int64, ch *Chooser, tell func(Change), levels ...in
 	if c.delays.ToWorker == 0 {
 		c.apply(u, at, ch, tell)
 		return
+	}
+	// Each is posted by itself: a worker can have heard of one and not of the next.
+	if n := len(c.updates); n > 0 && ch.guide != nil && c.updates[n-1].at >= u.at {
+		u.at = c.updates[n-1].at + c.delays.Apart
 	}
 	c.updates = append(c.updates, u)
 }

@@ -40,6 +40,7 @@
 //	a change as a merge window ends              by the millisecond         either (DrawMerge)
 //	which equal outlier goes under the cap       any                        the one that went (DrawOutlier)
 //	which of several returns is told at once     the first                  any of them (DrawReturn)
+//	which of several merged updates comes first  the lowest priority's      any of them (DrawTimer)
 //	a pick within two thread hops of a change    after both hops (Delays)   before or after it
 //	several events of one instant                as they were scheduled     any order of picks
 //	where round robin starts                     any                        the first picks say (DrawSeed)
