@@ -263,7 +263,7 @@ func summary(r Report, specs []*spec) {
 		}
 		if n := len(s.attempts); n > 1 {
 			first := &s.attempts[0]
-			fmt.Printf("\n%s: %s on attempt %d, before: %s", s.name(), s.attempts[n-1].Verdict, n, first.Reason)
+			fmt.Printf("\n%s: %s on attempt %d, before: %s", s.name(), s.attempts[n-1].Verdict, n, cmp.Or(first.Reason, fmt.Sprint(first.Err)))
 			if d := first.Divergence; d != nil {
 				fmt.Printf(" (at %v s, %s: permitted %v, observed %s; %s)", d.At, d.Decision, d.Permitted, d.Observed, first.Folder)
 			}
@@ -345,9 +345,9 @@ func play(ctx context.Context, specs []*spec, root string) {
 	for _, after := range []bool{false, true} {
 		sideBySide(ctx, slices.DeleteFunc(slices.Clone(specs), func(s *spec) bool { return s.suite.after != after }), room)
 	}
-	// What all the others were too much for is played alone; so is what a real proxy, or
-	// one on a machine that stood still, did and the model does not permit: does it do so
-	// again? The summary has both.
+	// What all the others were too much for is played alone, also where programs did not
+	// start in time; so is what a real proxy, or one on a machine that stood still, did and
+	// the model does not permit: does it do so again? The summary has both.
 	for _, s := range specs {
 		for n := range 2 {
 			last := &s.attempts[len(s.attempts)-1]
@@ -358,7 +358,7 @@ func play(ctx context.Context, specs []*spec, root string) {
 				Expect(err).NotTo(HaveOccurred())
 				s.options.Folder = folder
 			}
-			if diverged || last.Open() {
+			if diverged || last.Open() || last.Err != nil && s.suite.what != "" {
 				s.attempts = append(s.attempts, harness.RunSteadily(ctx, s.drill, s.backend, s.options)...)
 			}
 		}
