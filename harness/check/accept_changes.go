@@ -47,15 +47,37 @@ func (a *acceptor) report(st *state, at *trace.Attempt) []*state {
 }
 
 // apart lets the main thread hear of each detection of a result when the run shows what
-// it did about it: it can be held up between two of them. It reports whether it was.
+// it did about it: it can be held up between two of them, and a tick can be. It reports
+// whether it was.
 func (a *acceptor) apart(st *state, at *trace.Attempt, pending int) bool {
 	slack, held := a.slack(at.Done), false
+	tick, ticks := a.tickNear(st, at.Done)
 	for _, c := range a.changes[at.Host] {
-		if d := c.At - at.Done; caused(c) && !a.counted(c.Event) && d > slack && d <= max(slack, a.timing.Hop)+1 {
+		d := c.At - at.Done
+		if !caused(c) || a.counted(c.Event) || d > max(slack, a.timing.Hop)+1 {
+			continue
+		}
+		switch {
+		case d > slack:
 			held = st.c.Hear(pending, c.Cause, int64(c.At)) || held
+		case ticks && d >= -slack:
+			held = st.c.Hear(pending, c.Cause, int64(tick)) || held
 		}
 	}
 	return held
+}
+
+// tickNear is an instant after the next tick, if that is one that was seen about an instant.
+func (a *acceptor) tickNear(st *state, at trace.Sec) (trace.Sec, bool) {
+	tick, ok := st.c.NextTick()
+	if !ok || st.beats == nil || a.timing.Cut == 0 {
+		return 0, false
+	}
+	s := st.beats.seen[st.beats.number(trace.Sec(tick))]
+	if s == nil || s.at > at+a.slack(at) || s.at+a.timing.Cut < at-a.slack(at) {
+		return 0, false
+	}
+	return s.at + a.timing.Cut, true
 }
 
 // connected counts that the attempt had a connection.

@@ -256,7 +256,8 @@ func TestAcceptDetectionsHeldApart(t *testing.T) {
 }
 
 // Nobody sees when a tick was that did nothing: it can have been as late as the machine
-// stood still, so that results count for it that are later than it was due.
+// stood still, and by what each before it drifted, so that results count for it that are
+// later than it was due.
 func TestAcceptLateTicksThatDoNothing(t *testing.T) {
 	o := recipe()
 	o.priorities, o.policy, o.percent, o.retries, o.threshold = []uint32{0, 0}, xds.RoundRobin, 100, 0, 100
@@ -266,7 +267,7 @@ func TestAcceptLateTicksThatDoNothing(t *testing.T) {
 		od.EnforcingFailurePercentage = 0
 	}
 	const ms = trace.Sec(time.Millisecond)
-	stalls := []trace.Note{trace.Stall(1500*ms, 40*time.Millisecond), trace.Stall(2000*ms, 40*time.Millisecond), trace.Stall(2500*ms, 40*time.Millisecond)}
+	stalls := []trace.Note{trace.Stall(1500*ms, 25*time.Millisecond), trace.Stall(2000*ms, 25*time.Millisecond), trace.Stall(2500*ms, 25*time.Millisecond)}
 	tried := 0
 	for host := range int32(2) {
 		// One of the five results before the fourth tick is bad; of six it is too few.

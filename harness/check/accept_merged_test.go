@@ -57,3 +57,15 @@ func TestAcceptMergedOneByOne(t *testing.T) {
 		}
 	}
 }
+
+// Runs of real proxies that were said to do what the model does not permit, and did:
+// between two detections of one result the interval timer fired; and fifteen ticks that
+// nobody saw, each armed by the one before, had come 80 ms late.
+func TestAcceptStoredRuns(t *testing.T) {
+	for _, name := range []string{"tick-between-detections", "drift-of-unseen-ticks"} {
+		s, tr := stored(t, name)
+		if d, why := check.Accept(s, tr); d != nil || why != "" {
+			t.Errorf("%s: %+v %s", name, d, why)
+		}
+	}
+}

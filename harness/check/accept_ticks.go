@@ -107,18 +107,18 @@ func (b *beats) instants(n int64, t Timing) []trace.Sec {
 }
 
 // hold finds out how late a tick that did nothing can be: by what stood still since the
-// last one that shows, or since the first one was due.
+// last one that shows, or since the first one was due, and by what each tick drifts.
 func (a *acceptor) hold(b *beats, n int64) {
 	if _, ok := b.held[n]; ok {
 		return
 	}
-	from := b.nominal(1) - a.timing.Late
+	from, last := b.nominal(1)-a.timing.Late, int64(0)
 	for k, s := range b.seen {
 		if k < n {
-			from = max(from, s.at)
+			from, last = max(from, s.at), max(last, k)
 		}
 	}
-	b.held[n] = a.stood(from, b.nominal(n))
+	b.held[n] = a.stood(from, b.nominal(n)) + a.timing.Late + trace.Sec(n-last)*a.timing.Drift
 }
 
 // returned reports whether exactly the hosts that came back at the tick are told.
