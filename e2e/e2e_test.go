@@ -341,10 +341,12 @@ func play(ctx context.Context, specs []*spec, root string) {
 		s.options = harness.RunOptions{Folder: folder, Scale: harness.FastestScale(s.drill, s.suite.scales...)}
 		s.measure()
 	}
+	began, before := time.Now(), readProcessors()
 	room := newRoom(*parallel, *busy*float64(runtime.NumCPU()))
 	for _, after := range []bool{false, true} {
 		sideBySide(ctx, slices.DeleteFunc(slices.Clone(specs), func(s *spec) bool { return s.suite.after != after }), room)
 	}
+	fmt.Printf("\n%s\n", pace(time.Since(began), specs, before, readProcessors()))
 	// What all the others were too much for is played alone, also where programs did not
 	// start in time; so is what a real proxy, or one on a machine that stood still, did and
 	// the model does not permit: does it do so again? The summary has both.
