@@ -343,27 +343,19 @@ func (c *Cluster) step(at int64, ch *Chooser, tell func(Change)) {
 // merged is a priority whose merged update is due. One change arms the timers of several
 // priorities alike, and libevent fires those that end together in any order.
 func (c *Cluster) merged(at int64, ch *Chooser) (p int, ok bool) {
-	n := 0
-	for q := range c.merge {
-		if c.merge[q].timer == at {
-			if n++; n == 1 {
-				p = q
-			}
+	due := make([]int, 0, 4)
+	for p := range c.merge {
+		if c.merge[p].timer == at {
+			due = append(due, p)
 		}
 	}
-	if n < 2 {
-		return p, n == 1
+	switch len(due) {
+	case 0:
+		return 0, false
+	case 1:
+		return due[0], true
 	}
-	k := ch.Observed(Question{Draw: DrawTimer, N: uint64(n)}, 0)
-	for q := range c.merge {
-		if c.merge[q].timer == at {
-			if k == 0 {
-				return q, true
-			}
-			k--
-		}
-	}
-	return p, true
+	return due[ch.Observed(Question{Draw: DrawTimer, N: uint64(len(due))}, 0)], true
 }
 
 // tick is the interval timer. Each return and each ejection changes the health by
