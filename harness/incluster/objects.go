@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -33,6 +34,7 @@ const (
 	agentContainer = "sleep" // as in Istio's own samples
 	agentProgram   = "/faildrill-agent"
 	dnsName        = "faildrill-dns"
+	dnsContainer   = "dns"
 
 	logs          = "/faildrill"
 	logsVolume    = "faildrill-logs"
@@ -52,6 +54,9 @@ type Settings struct {
 	Own bool
 	// Regions are those of nodes, as region or region/zone: a client in one of them runs there.
 	Regions []string
+	// Istiod is the address of istiod's service: proxies that know it begin before names are
+	// answered. The others wait.
+	Istiod netip.Addr
 	// Files are what the configuration has the proxies read, by path: certificates and keys.
 	Files map[string][]byte
 }
@@ -65,13 +70,8 @@ func (s *Settings) meta(name string, labels map[string]string) metav1.ObjectMeta
 // paths are those of Files, in order.
 func (s *Settings) paths() []string { return slices.Sorted(maps.Keys(s.Files)) }
 
-// environment is what has to be there before any client: the DNS server's name, what
-// proxies begin with, and how far they see.
-func environment(s *Settings) ([]*kube.Object, error) {
-	bootstrap, err := json.Marshal(map[string]any{"cluster_manager": map[string]any{"outlier_detection": map[string]any{"event_log_path": outlierLog}}})
-	if err != nil {
-		return nil, err
-	}
+// names is what comes first: the namespace, the DNS server and its address.
+func names(s *Settings) ([]*kube.Object, error) {
 	var made []any
 	if s.Own {
 		n := &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: s.meta(s.Namespace, map[string]string{"istio-injection": "enabled"})}
@@ -91,10 +91,22 @@ func environment(s *Settings) ([]*kube.Object, error) {
 		&corev1.Pod{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: s.meta(dnsName, map[string]string{"app": dnsName, "sidecar.istio.io/inject": "false"}),
 			Spec: corev1.PodSpec{
-				Containers:                    []corev1.Container{{Name: "dns", Image: s.Agent, Resources: small}},
+				Containers:                    []corev1.Container{{Name: dnsContainer, Image: s.Agent, Resources: small}},
 				TerminationGracePeriodSeconds: new(int64), AutomountServiceAccountToken: new(bool),
 			},
 		},
+	)
+	return objects(made)
+}
+
+// environment is what has to be there before any client: what proxies begin with, and how
+// far they see.
+func environment(s *Settings) ([]*kube.Object, error) {
+	bootstrap, err := json.Marshal(map[string]any{"cluster_manager": map[string]any{"outlier_detection": map[string]any{"event_log_path": outlierLog}}})
+	if err != nil {
+		return nil, err
+	}
+	made := []any{
 		&corev1.ConfigMap{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: s.meta(bootstrapName, nil),
 			Data: map[string]string{"custom_bootstrap.json": string(bootstrap)},
@@ -104,7 +116,7 @@ func environment(s *Settings) ([]*kube.Object, error) {
 			TypeMeta: metav1.TypeMeta{APIVersion: "networking.istio.io/v1", Kind: "Sidecar"}, ObjectMeta: s.meta("faildrill", nil),
 			Spec: networking.Sidecar{Egress: []*networking.IstioEgressListener{{Hosts: []string{"./*", "istio-system/*"}}}},
 		},
-	)
+	}
 	if len(s.Files) > 0 {
 		secret := &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: s.meta(filesName, nil), Data: map[string][]byte{}}
 		for i, path := range s.paths() {
@@ -228,6 +240,9 @@ func workload(s *Settings, c *schedule.Client, number int, nameserver string, de
 		TerminationGracePeriodSeconds: new(int64),
 		DNSPolicy:                     corev1.DNSNone,
 		DNSConfig:                     &corev1.PodDNSConfig{Nameservers: []string{nameserver}, Searches: []string{s.Namespace + ".svc.cluster.local", "svc.cluster.local", "cluster.local"}},
+	}
+	if s.Istiod.IsValid() {
+		spec.HostAliases = []corev1.HostAlias{{IP: s.Istiod.String(), Hostnames: []string{"istiod.istio-system.svc"}}}
 	}
 	if !detours.Empty() {
 		rules, err := json.Marshal(detours)

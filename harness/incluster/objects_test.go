@@ -20,15 +20,19 @@ import (
 var update = flag.Bool("update", false, "write the goldens")
 
 func settings() *Settings {
-	return &Settings{Namespace: "drill-a1b2", Run: "a1b2", Agent: "faildrill/faildrill-agent:1", Own: true, Regions: []string{"us-east1/us-east1-b"}, Files: map[string][]byte{"/etc/ca/ca.crt": []byte("PEM"), "/etc/own/cert.pem": []byte("CHAIN")}}
+	return &Settings{Namespace: "drill-a1b2", Run: "a1b2", Agent: "faildrill/faildrill-agent:1", Own: true, Istiod: netip.MustParseAddr("10.96.0.11"), Regions: []string{"us-east1/us-east1-b"}, Files: map[string][]byte{"/etc/ca/ca.crt": []byte("PEM"), "/etc/own/cert.pem": []byte("CHAIN")}}
 }
 
 // Everything that a drill makes, as people would write it.
 func TestGoldenObjects(t *testing.T) {
 	s := settings()
-	all, err := environment(s)
-	if err != nil {
-		t.Fatal(err)
+	var all []*kube.Object
+	for _, f := range []func(*Settings) ([]*kube.Object, error){names, environment} {
+		os, err := f(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, os...)
 	}
 	led := detour.Rules{To: map[netip.Addr]netip.Addr{netip.MustParseAddr("10.10.0.1"): netip.MustParseAddr("172.18.0.5")}}
 	for i, c := range []schedule.Client{

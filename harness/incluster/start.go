@@ -6,18 +6,20 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/faildrill/faildrill/harness/agent"
+	"github.com/faildrill/faildrill/harness/kube"
 	"github.com/faildrill/faildrill/harness/sidecar"
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
-// Start builds everything; then a request could be sent. The configuration is there before the clients
-// are, so that their proxies begin with it.
+// Start builds everything; then a request could be sent. The clients' pods take longest. Beside
+// them the upstreams begin, then the names, then the configuration: no proxy hears of a host
+// before its name is answered.
 func (p *player) Start(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, readyWithin)
 	defer stop()
@@ -28,77 +30,99 @@ func (p *player) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	// What fails of the two ends the other, which may wait for it.
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	running := make(chan struct{})
-	go func() {
-		defer close(running)
-		if err := p.o.Upstreams.Start(ctx); err != nil {
-			fail(err)
-		}
-	}()
-	if err := p.startPods(ctx, running); err != nil {
-		fail(err)
-	}
-	<-running
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
+	if err := p.startAll(ctx); err != nil {
+		return err
 	}
 	for _, x := range p.clients {
-		if err := p.await(x)(ctx, "took requests", func() (bool, error) { return x.Live(), nil }); err != nil {
-			return err
-		}
-		if err := x.Taken(ctx, p.await(x), 0, 0, quiet); err != nil {
-			return err
-		}
-		if err := p.knows(ctx, x, 0); err != nil {
+		if err := p.begun(ctx, x); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// startPods makes the namespace, the DNS server, the configuration and, when the upstreams
-// are running, the clients.
+// startAll starts the upstreams and the pods. What fails ends what else begins.
+func (p *player) startAll(ctx context.Context) error {
+	all, ctx := errgroup.WithContext(ctx)
+	running := make(chan struct{})
+	all.Go(func() error {
+		defer close(running)
+		return p.o.Upstreams.Start(ctx)
+	})
+	all.Go(func() error { return p.startPods(ctx, running) })
+	return all.Wait()
+}
+
+// startPods makes the namespace, the DNS server, the configuration and the clients.
 func (p *player) startPods(ctx context.Context, running <-chan struct{}) error {
 	set, k := &p.o.Settings, p.o.Cluster
-	env, err := environment(set)
-	if err != nil {
+	if err := p.apply(ctx, names); err != nil {
 		return err
-	}
-	if err := k.Apply(ctx, env...); err != nil {
-		return rejected(err)
 	}
 	service, err := k.Core.CoreV1().Services(set.Namespace).Get(ctx, dnsName, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("looking for the DNS server's address: %w", err)
 	}
-	if err := p.configure(ctx, 0); err != nil {
-		return err
-	}
-	var starting sync.WaitGroup
-	errs := make([]error, len(p.s.Clients)+1)
-	p.clients = make([]*client, len(p.s.Clients))
-	served := make(chan struct{})
-	starting.Go(func() {
-		defer close(served)
-		errs[len(p.s.Clients)] = p.startDNS(ctx)
+	all, ctx := errgroup.WithContext(ctx)
+	configured := make(chan struct{})
+	all.Go(func() error {
+		defer close(configured)
+		if err := p.startDNS(ctx, running); err != nil {
+			return err
+		}
+		return p.configure(ctx, 0)
 	})
-	for i := range p.s.Clients {
-		starting.Go(func() { p.clients[i], errs[i] = p.startClient(ctx, i, service.Spec.ClusterIP, running, served) })
+	if err := p.apply(ctx, environment); err != nil {
+		return errors.Join(err, all.Wait())
 	}
-	starting.Wait()
-	return errors.Join(errs...)
+	var before []<-chan struct{}
+	if !set.Istiod.IsValid() {
+		before = append(before, configured)
+	}
+	if len(p.fixed) > 0 {
+		before = append(before, running)
+	}
+	p.clients = make([]*client, len(p.s.Clients))
+	for i := range p.s.Clients {
+		all.Go(func() (err error) {
+			p.clients[i], err = p.startClient(ctx, i, service.Spec.ClusterIP, before...)
+			return err
+		})
+	}
+	return all.Wait()
 }
 
-func (p *player) startDNS(ctx context.Context) error {
-	k, namespace := p.o.Cluster, p.o.Settings.Namespace
-	pod, err := k.Ready(ctx, namespace, "app="+dnsName)
+// apply applies objects that are made from the settings.
+func (p *player) apply(ctx context.Context, made func(*Settings) ([]*kube.Object, error)) error {
+	os, err := made(&p.o.Settings)
 	if err != nil {
 		return err
 	}
-	stream, err := k.Exec(namespace, pod.Name, "dns", agentProgram, "serve")
+	return rejected(p.o.Cluster.Apply(ctx, os...))
+}
+
+// begun waits until a proxy takes requests by the configuration of 0 s.
+func (p *player) begun(ctx context.Context, x *client) error {
+	if err := p.await(x)(ctx, "took requests", func() (bool, error) { return x.Live(), nil }); err != nil {
+		return err
+	}
+	if err := x.Taken(ctx, p.await(x), 0, 0, quiet); err != nil {
+		return err
+	}
+	if err := p.knows(ctx, x, 0); err != nil {
+		return err
+	}
+	return p.agrees(ctx, x)
+}
+
+// startDNS starts the DNS server, which answers when it is known where the upstreams are.
+func (p *player) startDNS(ctx context.Context, running <-chan struct{}) error {
+	k, namespace := p.o.Cluster, p.o.Settings.Namespace
+	pod, err := k.Running(ctx, namespace, "app="+dnsName, dnsContainer)
+	if err != nil {
+		return err
+	}
+	stream, err := k.Exec(namespace, pod.Name, dnsContainer, agentProgram, "serve")
 	if err != nil {
 		return err
 	}
@@ -107,20 +131,31 @@ func (p *player) startDNS(ctx context.Context) error {
 	if s, err := k.Core.CoreV1().Services(metav1.NamespaceSystem).Get(ctx, "kube-dns", metav1.GetOptions{}); err == nil {
 		forward = net.JoinHostPort(s.Spec.ClusterIP, "53")
 	}
+	if err := after(ctx, running); err != nil {
+		return err
+	}
 	return p.dns.ServeNames(ctx, fmt.Sprintf(":%d", dnsPort), forward, p.answer)
 }
 
-// startClient waits with a client for all that comes before it: until it is known where
-// the upstreams are, and until names are answered. Its proxy looks for istiod at once,
-// and would wait a second for the second look.
-func (p *player) startClient(ctx context.Context, i int, nameserver string, before ...<-chan struct{}) (*client, error) {
-	k, set, c := p.o.Cluster, &p.o.Settings, &p.s.Clients[i]
+// after waits for all that comes before.
+func after(ctx context.Context, before ...<-chan struct{}) error {
 	for _, b := range before {
 		select {
 		case <-b:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return context.Cause(ctx)
 		}
+	}
+	return ctx.Err()
+}
+
+// startClient starts a client after all that comes before it: until it is known where the
+// upstreams are, if its pod has to be told, and until names are answered, if its proxy needs
+// them to find istiod. It looks at once, and would wait a second for the second look.
+func (p *player) startClient(ctx context.Context, i int, nameserver string, before ...<-chan struct{}) (*client, error) {
+	k, set, c := p.o.Cluster, &p.o.Settings, &p.s.Clients[i]
+	if err := after(ctx, before...); err != nil {
+		return nil, err
 	}
 	o, err := workload(set, c, i, nameserver, detours(p.fixed, p.o.Upstreams.Addresses()))
 	if err != nil {
@@ -129,7 +164,7 @@ func (p *player) startClient(ctx context.Context, i int, nameserver string, befo
 	if err := k.Apply(ctx, o); err != nil {
 		return nil, err
 	}
-	pod, err := k.Ready(ctx, set.Namespace, fmt.Sprintf("%s=%d,%s=%s", clientLabel, i, RunLabel, set.Run))
+	pod, err := k.Running(ctx, set.Namespace, fmt.Sprintf("%s=%d,%s=%s", clientLabel, i, RunLabel, set.Run), agentContainer)
 	if err != nil {
 		return nil, fmt.Errorf("client %s: %w", c.Name, err)
 	}
@@ -206,4 +241,27 @@ func (p *player) knows(ctx context.Context, x *client, config int) error {
 		return fmt.Errorf("%w; it has no %s", err, missing)
 	}
 	return err
+}
+
+// agreeWithin is how long a proxy may take to have the configuration that was predicted. One
+// that has another all the same is the drill's to tell.
+const agreeWithin = 5 * time.Second
+
+// agrees waits until a proxy has the configuration that was predicted: what istiod was told
+// last may come as an update of its own.
+func (p *player) agrees(ctx context.Context, x *client) error {
+	until, waited := time.Now().Add(agreeWithin), false
+	err := p.await(x)(ctx, "told its configuration", func() (bool, error) {
+		agrees, err := p.book.Agrees(x.Proxy, 0)
+		if err != nil {
+			return false, nil // it is busy
+		}
+		agrees = agrees || time.Now().After(until)
+		waited = waited || !agrees
+		return agrees, nil
+	})
+	if err != nil || !waited {
+		return err
+	}
+	return x.Taken(ctx, p.await(x), 0, 0, quiet)
 }

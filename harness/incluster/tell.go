@@ -36,7 +36,7 @@ func (p *player) Stop(ctx context.Context) error {
 	var upstreams, namespace error
 	removing.Go(func() { upstreams = p.o.Upstreams.Stop(ctx) })
 	if p.o.Settings.Own {
-		removing.Go(func() { namespace = p.o.Cluster.DeleteNamespace(ctx, p.o.Settings.Namespace) })
+		removing.Go(func() { namespace = p.o.Cluster.EndNamespace(ctx, p.o.Settings.Namespace) })
 	}
 	removing.Wait()
 	if upstreams == nil && namespace == nil {

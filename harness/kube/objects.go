@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -123,19 +124,29 @@ func (c *Client) Delete(ctx context.Context, objects ...*Object) error {
 	return nil
 }
 
-// DeleteNamespace removes a namespace with all that is in it, and waits until it is gone.
-func (c *Client) DeleteNamespace(ctx context.Context, name string) error {
-	now := int64(0)
-	err := c.Core.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
+// EndNamespace removes what runs in a namespace, and has Kubernetes remove the rest and the namespace
+// itself. That begins five seconds later and takes no more from anybody: nothing can be made
+// there meanwhile. A namespace that is not there has ended.
+//
+// Source: Kubernetes, pkg/controller/namespace (namespaceDeletionGracePeriod).
+func (c *Client) EndNamespace(ctx context.Context, name string) error {
+	_, err := c.Core.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+	if err == nil {
+		err = c.deletePods(ctx, name)
 	}
 	if err == nil {
-		// Pods that end politely would take the namespace's end with them.
-		err = c.Core.CoreV1().Pods(name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{})
+		err = c.Core.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return c.sentence("deleting namespace "+name, err)
+	}
+	return nil
+}
+
+// DeleteNamespace is EndNamespace, and waits until the namespace is gone.
+func (c *Client) DeleteNamespace(ctx context.Context, name string) error {
+	if err := c.EndNamespace(ctx, name); err != nil {
+		return err
 	}
 	return c.until(ctx, "namespace "+name+" is gone", func(ctx context.Context) (bool, error) {
 		_, err := c.Core.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
@@ -144,6 +155,24 @@ func (c *Client) DeleteNamespace(ctx context.Context, name string) error {
 		}
 		return false, err
 	})
+}
+
+// deletePods removes pods, and before them what would make new ones. A namespace in which
+// there still are pods is looked at again only after seconds, when their time to end politely
+// is half over.
+//
+// Source: Kubernetes, pkg/controller/namespace (ResourcesRemainingError).
+func (c *Client) deletePods(ctx context.Context, namespace string) error {
+	var now int64
+	apps, all := c.Core.AppsV1(), metav1.ListOptions{}
+	behind := metav1.DeletePropagationBackground
+	if err := apps.Deployments(namespace).DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &behind}, all); err != nil {
+		return err
+	}
+	if err := apps.ReplicaSets(namespace).DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &behind}, all); err != nil {
+		return err
+	}
+	return c.Core.CoreV1().Pods(namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, all)
 }
 
 const pollEvery = 100 * time.Millisecond
@@ -178,8 +207,28 @@ func (c *Client) until(ctx context.Context, what string, done func(context.Conte
 
 // Ready waits until there is a pod of the selector that is ready, and says which.
 func (c *Client) Ready(ctx context.Context, namespace, selector string) (*corev1.Pod, error) {
+	return c.pod(ctx, namespace, selector, "is ready", func(p *corev1.Pod) bool {
+		return slices.ContainsFunc(p.Status.Conditions, func(s corev1.PodCondition) bool {
+			return s.Type == corev1.PodReady && s.Status == corev1.ConditionTrue
+		})
+	})
+}
+
+// Running waits until there is a pod of the selector whose container runs, and says which. A container
+// runs after the sidecars have started, and before anybody calls the pod ready: a sidecar
+// of Istio's that is asked once too early is asked again 15 seconds later.
+func (c *Client) Running(ctx context.Context, namespace, selector, container string) (*corev1.Pod, error) {
+	return c.pod(ctx, namespace, selector, "runs", func(p *corev1.Pod) bool {
+		return slices.ContainsFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+			return s.Name == container && s.State.Running != nil
+		})
+	})
+}
+
+// pod waits until there is a pod of the selector that is as wanted.
+func (c *Client) pod(ctx context.Context, namespace, selector, how string, wanted func(*corev1.Pod) bool) (*corev1.Pod, error) {
 	var found *corev1.Pod
-	err := c.until(ctx, "a pod "+selector+" is ready", func(ctx context.Context) (bool, error) {
+	err := c.until(ctx, "a pod "+selector+" "+how, func(ctx context.Context) (bool, error) {
 		pods, err := c.Core.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 		if err != nil {
 			return false, err
@@ -190,11 +239,9 @@ func (c *Client) Ready(ctx context.Context, namespace, selector string) (*corev1
 			if p.DeletionTimestamp != nil {
 				continue
 			}
-			for _, s := range p.Status.Conditions {
-				if s.Type == corev1.PodReady && s.Status == corev1.ConditionTrue {
-					found = p
-					return true, nil
-				}
+			if wanted(p) {
+				found = p
+				return true, nil
 			}
 			why = notReady(p)
 		}

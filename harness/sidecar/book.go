@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/check"
 	"github.com/faildrill/faildrill/harness/envoyconfig"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -59,17 +60,35 @@ func (b *Book) Begin() {
 // Configuration keeps, as evidence, the configuration that a proxy has, and what was
 // predicted of it: check.Config compares the two.
 func (b *Book) Configuration(x *Proxy, config int) error {
-	predicted, err := envoyconfig.Predicted(&b.s.Configs[config][x.Client])
+	predicted, dump, err := b.both(x, config)
 	if err != nil {
 		return err
-	}
-	dump, err := x.Get(dumpPath)
-	if err != nil {
-		return x.silent(err)
 	}
 	b.Sink.Evidence(backend.PredictedFile(x.Name, config), predicted)
 	b.Sink.Evidence(backend.DumpFile(x.Name, config), dump)
 	return nil
+}
+
+// Agrees reports whether the configuration that a proxy has is the one that was predicted, but for
+// what is known to differ.
+func (b *Book) Agrees(x *Proxy, config int) (bool, error) {
+	predicted, dump, err := b.both(x, config)
+	if err != nil {
+		return false, err
+	}
+	differences, err := check.Config(predicted, dump)
+	return len(check.Unexplained(differences)) == 0, err
+}
+
+// both are the configuration that was predicted of a proxy, and the one that it has.
+func (b *Book) both(x *Proxy, config int) (predicted, dump []byte, err error) {
+	if predicted, err = envoyconfig.Predicted(&b.s.Configs[config][x.Client]); err != nil {
+		return nil, nil, err
+	}
+	if dump, err = x.Get(dumpPath); err != nil {
+		return nil, nil, x.silent(err)
+	}
+	return predicted, dump, nil
 }
 
 // Tables are the endpoint tables so far.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error
 	}
 	run := strings.ToLower(rand.Text()[:8])
 	set := incluster.Settings{Namespace: "drill-" + run, Run: run, Agent: c.Agent, Own: true, Regions: c.Regions}
+	if set.Istiod, err = istiod(ctx, k); err != nil {
+		return nil, err
+	}
 	certs, err := authorities(ctx, j.Schedule, k)
 	if err != nil {
 		return nil, err
@@ -53,14 +57,25 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error
 	}, sink)
 }
 
+// istiod is where its service is.
+func istiod(ctx context.Context, k *kube.Client) (netip.Addr, error) {
+	s, err := k.Core.CoreV1().Services(system).Get(ctx, "istiod", metav1.GetOptions{})
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("looking for istiod: %w", err)
+	}
+	return netip.ParseAddr(s.Spec.ClusterIP)
+}
+
+// system is the namespace that istioctl installs into.
+const system = "istio-system"
+
 // authorities are the CAs of a drill. Where the certificates of the mesh are used, the CA
 // is istiod's own: it made its key for this cluster, which is the drills' alone.
 func authorities(ctx context.Context, s *schedule.Schedule, k *kube.Client) (*certificates.Set, error) {
 	if !incluster.MeshTLS(s) {
 		return certificates.New()
 	}
-	const namespace, name = "istio-system", "istio-ca-secret"
-	secret, err := k.Core.CoreV1().Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	secret, err := k.Core.CoreV1().Secrets(system).Get(ctx, "istio-ca-secret", metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("looking for istiod's CA: %w", err)
 	}
