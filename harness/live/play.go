@@ -18,6 +18,7 @@ import (
 // Report is what a run says about its own accuracy. It is evidence, too: live.json.
 type Report struct {
 	Start    time.Duration                 // how long the environment took to build
+	Stop     time.Duration                 // how long it took to collect what it knew, and to end
 	Stall    time.Duration                 // the longest time for which the process stood still
 	Lateness map[string]probe.Distribution // by client: how late requests were sent
 }
@@ -32,8 +33,8 @@ const (
 	// lateRequests is how long they are waited for while requests are still
 	// to be sent that were due in the drill's time.
 	lateRequests = 2 * time.Second
-	// stopping bounds how long an environment may take to end.
-	stopping = 30 * time.Second
+	// stopWithin bounds how long an environment may take to end.
+	stopWithin = 30 * time.Second
 )
 
 // errOver ends what still runs when the drill's time is up.
@@ -53,9 +54,11 @@ func Play(ctx context.Context, s *schedule.Schedule, p Player, sink backend.Sink
 	}
 	sink.Event(engine.RunOf(s, p.Name()))
 	err := d.play(ctx)
-	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
+	stopping := time.Now()
 	e := p.Stop(stopCtx)
+	d.report.Stop = time.Since(stopping)
 	if e != nil {
 		e = fmt.Errorf("stopping %s: %w", p.Name(), e)
 		err = errors.Join(err, e)
@@ -179,10 +182,11 @@ func (d *drive) evidence() {
 	}
 	out := struct {
 		StartMs    float64         `json:"startMs"`
+		StopMs     float64         `json:"stopMs"`
 		StallMs    float64         `json:"stallMs"`
 		LatenessMs map[string]late `json:"latenessMs"`
 		Pacer      string          `json:"pacer"`
-	}{millis(d.report.Start), millis(d.report.Stall), map[string]late{}, probe.Precise().Name()}
+	}{millis(d.report.Start), millis(d.report.Stop), millis(d.report.Stall), map[string]late{}, probe.Precise().Name()}
 	for name, l := range d.report.Lateness {
 		out.LatenessMs[name] = late{millis(l.P50), millis(l.P99), millis(l.Max)}
 	}
