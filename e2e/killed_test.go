@@ -40,7 +40,7 @@ func TestKilledOnKind(t *testing.T) {
 	if *kills == 0 {
 		t.Skip("-kills says how many")
 	}
-	c, err := kindup.Find(t.Context(), kindup.Options{})
+	c, err := kindup.Find(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

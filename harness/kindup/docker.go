@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
-
-	"github.com/faildrill/faildrill/harness/images"
+	"time"
 )
 
 // docker runs the command line of Docker, whose words are the error.
@@ -30,12 +30,21 @@ func docker(ctx context.Context, stdin []byte, args ...string) (string, error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
+// answersWithin bounds how long Docker may take to say that it is there.
+const answersWithin = 10 * time.Second
+
 // reach says why Docker cannot be asked for anything.
 func reach(ctx context.Context) error {
-	if _, err := docker(ctx, nil, "info", "--format", "{{.ServerVersion}}"); err != nil {
+	asking, stop := context.WithTimeout(ctx, answersWithin)
+	defer stop()
+	_, err := docker(asking, nil, "version", "--format", "{{.Server.Version}}")
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("it does not answer within %v", answersWithin)
+	}
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("kind needs Docker: %w", err)
 	}
-	return nil
+	return err
 }
 
 func lastLine(text string, err error) string {
@@ -48,23 +57,20 @@ func lastLine(text string, err error) string {
 
 // imageID is what Docker calls an image; "": it has none of the name.
 func imageID(ctx context.Context, image string) (string, error) {
-	return docker(ctx, nil, "image", "ls", "--quiet", "--no-trunc", "--filter", "reference="+image)
+	id, _, err := inspect(ctx, image)
+	return id, err
 }
 
-// ensure has Docker load the archives that it lacks.
-func ensure(ctx context.Context, im images.Images, say Say) error {
-	for image, archive := range im.Archives {
-		id, err := imageID(ctx, image)
-		if err != nil {
-			return err
+// inspect is what Docker calls an image, and its size in bytes; "": it has none of the name.
+func inspect(ctx context.Context, image string) (id string, size int64, err error) {
+	said, err := docker(ctx, nil, "image", "inspect", "--format", "{{.Id}} {{.Size}}", image)
+	if err != nil {
+		if strings.Contains(strings.ToLower(err.Error()), "no such image") {
+			err = nil
 		}
-		if id != "" {
-			continue
-		}
-		say("loading %s into Docker", image)
-		if _, err := docker(ctx, nil, "load", "--quiet", "--input", archive); err != nil {
-			return fmt.Errorf("%w; the archive is %s", err, archive)
-		}
+		return "", 0, err
 	}
-	return nil
+	id, bytes, _ := strings.Cut(said, " ")
+	size, err = strconv.ParseInt(bytes, 10, 64)
+	return id, size, err
 }

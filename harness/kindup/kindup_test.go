@@ -28,8 +28,11 @@ func TestConfig(t *testing.T) {
 			}
 		}
 	}
-	if len(c.KubeadmConfigPatches) != 2 || len(config(settings{}).KubeadmConfigPatches) != 0 {
-		t.Error("only an own node needs its programs told")
+	one := []string{DefaultRegion}
+	for n, s := range map[int]settings{0: {Regions: one}, 1: {Regions: []string{"a", "b"}}, 2: {Regions: one, Images: images.Images{Vanilla: true}}, 3: {Regions: []string{"a", "b"}, Images: images.Images{Vanilla: true}}} {
+		if got := config(s).KubeadmConfigPatches; len(got) != n {
+			t.Errorf("want %d patches: only an own node needs its programs told, only one of several its taint removed; got %q", n, got)
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func (o ownImage) build(ctx context.Context, base string, say Say, make bool) (s
 		return image, err
 	}
 	if !make {
-		return "", fmt.Errorf("%w (Docker has no %s)", ErrDown, image)
+		return image, fmt.Errorf("%w (Docker has no %s)", ErrDown, image)
 	}
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)

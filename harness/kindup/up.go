@@ -9,45 +9,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	osexec "os/exec"
-	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	"sigs.k8s.io/kind/pkg/cluster"
-	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
-	"sigs.k8s.io/kind/pkg/cmd"
-	"sigs.k8s.io/kind/pkg/exec"
 
 	"github.com/faildrill/faildrill/harness/binaries"
 	"github.com/faildrill/faildrill/harness/images"
 	"github.com/faildrill/faildrill/harness/kube"
 )
 
-// Name is the cluster's, as kind has it; its context is kind-NAME.
-const Name = "faildrill"
-
-// Context is the cluster's context in its kubeconfig.
-const Context = "kind-" + Name
-
 // Say tells people what happens.
 type Say func(format string, args ...any)
-
-// Options are what people choose of a cluster.
-type Options struct {
-	// Regions are those of the nodes, region or region/zone, the control plane's first.
-	// A drill's client runs on a node of its region if there is one.
-	Regions []string
-}
-
-// DefaultRegion is where a cluster of one node stands: where the recipes' client does.
-const DefaultRegion = "us-east1/us-east1-b"
 
 // Cluster is one that is up.
 type Cluster struct {
@@ -68,6 +49,8 @@ type settings struct {
 	Regions []string      `json:"regions"`
 	Istio   string        `json:"istio"`
 	Install []string      `json:"install"`
+
+	pulled string // the node image as it is pulled, with its checksum
 }
 
 func (s settings) fingerprint() string {
@@ -89,190 +72,267 @@ const readyWithin = 4 * time.Minute
 // taken down.
 func Up(ctx context.Context, o Options, say Say) (*Cluster, error) {
 	start := time.Now()
-	c, s, istioctl, err := plan(ctx, o, say, true)
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	x, err := open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := provider()
-	if err := os.MkdirAll(filepath.Dir(c.Kubeconfig), 0o755); err != nil {
+	unlock, err := x.lock(ctx, say)
+	if err != nil {
 		return nil, err
 	}
-	made, err := c.ensure(ctx, p, s, istioctl, say)
+	defer unlock()
+	there, err := x.exists()
 	if err != nil {
-		if made {
-			_ = p.Delete(Name, c.Kubeconfig) // what broke is told; a cluster in pieces helps nobody
+		return nil, err
+	}
+	var m mark
+	var why string
+	if there {
+		m, why = x.lookTwice(ctx, say)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	asked := o.Mirror
+	o = o.or(m.chosen)
+	c, s, err := x.plan(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if s.Images.Vanilla && asked != (images.Mirror{}) {
+		say("the images are those that hack/airgap built, not those of a mirror")
+	}
+	if !there {
+		if err := x.free(ctx); err != nil {
+			return nil, err
 		}
+	}
+	if err := c.prepare(ctx, &s, say); err != nil {
 		return nil, err
 	}
-	if err := c.load(p, say); err != nil {
+	if there && why == "" && m.fingerprint != s.fingerprint() {
+		why = "its images, versions or configuration are others"
+	}
+	if there && why == "" {
+		if err := x.load(ctx, say, c.Agent); err != nil {
+			return nil, err
+		}
+		prune(ctx, time.Now(), say, c.Agent, c.Mock)
+		say("the cluster %s is up already, with nodes in %s", x.name, strings.Join(c.Regions, ", "))
+		return c, nil
+	}
+	if there {
+		say("the cluster that is there is replaced: %s", why)
+		if err := x.delete(); err != nil {
+			return nil, fmt.Errorf("deleting the old cluster: %w", err)
+		}
+	}
+	if err := x.make(ctx, c, s, o, say); err != nil {
+		_ = x.delete() // what broke is told; a cluster in pieces helps nobody
 		return nil, err
 	}
-	if made {
-		say("the cluster is up; it took %.0f s", time.Since(start).Seconds())
-	} else {
-		say("the cluster is up already")
-	}
+	prune(ctx, time.Now(), say, c.Agent, c.Mock)
+	say("the cluster %s is up; it took %.0f s", x.name, time.Since(start).Seconds())
 	return c, nil
 }
 
-// plan is the cluster that is wanted. It makes the images that Docker lacks if it may.
-func plan(ctx context.Context, o Options, say Say, make bool) (c *Cluster, s settings, istioctl string, err error) {
+// plan is the cluster that is wanted, as far as it is known before its images are there.
+func (x *site) plan(ctx context.Context, o Options) (*Cluster, settings, error) {
 	if len(o.Regions) == 0 {
 		o.Regions = []string{DefaultRegion}
 	}
-	if err := reach(ctx); err != nil {
-		return nil, s, "", err
-	}
-	cache, err := binaries.Default()
-	if err != nil {
-		return nil, s, "", err
-	}
 	ctl, err := binaries.Istioctl()
 	if err != nil {
-		return nil, s, "", err
+		return nil, settings{}, err
 	}
-	im, err := images.Find(cache, ctl.Version)
+	im, err := images.Find(x.cache, ctl.Version, o.Mirror)
 	if err != nil {
-		return nil, s, "", err
+		return nil, settings{}, err
 	}
-	if make {
-		if err := ensure(ctx, im, say); err != nil {
-			return nil, s, "", err
-		}
+	if im.Node == "" {
+		im.Node = defaults.Image
 	}
-	c = &Cluster{Regions: o.Regions, Kubeconfig: filepath.Join(cache.Dir, "kind", "kubeconfig"), Context: Context, Istioctl: ctl.Path, Istio: ctl.Version}
-	if c.Mock, err = mockImage.build(ctx, "", say, make); err != nil {
-		return nil, s, "", err
+	s := settings{Images: im, Regions: o.Regions, Istio: ctl.Version, Install: install(im)}
+	s.Images.Node = withoutDigest(im.Node)
+	s.pulled = im.Node
+	c := &Cluster{Regions: o.Regions, Kubeconfig: x.kubeconfig, Context: x.context(), Istioctl: ctl.Path, Istio: ctl.Version}
+	return c, s, nil
+}
+
+// find fills in what Docker has for the cluster, and says which of faildrill's own images it lacks.
+func (c *Cluster) find(ctx context.Context, s *settings) error {
+	var err error
+	silent := func(string, ...any) {}
+	if c.Mock, err = mockImage.build(ctx, "", silent, false); err != nil {
+		return err
 	}
-	if c.Agent, err = agentImage.build(ctx, im.Base, say, make); err != nil {
-		return nil, s, "", err
+	if c.Agent, err = agentImage.build(ctx, s.Images.Base, silent, false); err != nil {
+		return err
 	}
-	s = settings{Images: im, Regions: o.Regions, Istio: ctl.Version, Install: install(im)}
-	if im.Node != "" {
-		s.Node, err = imageID(ctx, im.Node)
-	}
-	return c, s, ctl.Path, err
+	s.Node, err = imageID(ctx, s.Images.Node)
+	return err
 }
 
 // ErrDown says that the cluster is not there, or is not what Up would make.
 var ErrDown = errors.New("the kind cluster is not up: faildrill kind up")
 
-// Find is the cluster that is up. It changes nothing.
-func Find(ctx context.Context, o Options) (*Cluster, error) {
-	c, s, _, err := plan(ctx, o, func(string, ...any) {}, false)
+// Find is the cluster that is up, whatever was chosen for it. It changes nothing there.
+func Find(ctx context.Context) (*Cluster, error) {
+	x, err := open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p := provider()
-	names, err := p.List()
+	there, err := x.exists()
 	if err != nil {
-		return nil, fmt.Errorf("asking kind for its clusters: %w", err)
+		return nil, err
 	}
-	if !slices.Contains(names, Name) {
+	if !there {
 		return nil, ErrDown
 	}
-	if why := c.stale(ctx, p, s); why != "" {
+	k, m, why := x.look(ctx)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if why != "" {
 		return nil, fmt.Errorf("%w (%s)", ErrDown, why)
 	}
-	k, err := kube.New(c.Kubeconfig, Context)
+	c, s, err := x.plan(ctx, m.chosen)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.find(ctx, &s); err != nil {
+		return nil, err
+	}
+	if m.fingerprint != s.fingerprint() {
+		return nil, fmt.Errorf("%w (its images, versions or configuration are others)", ErrDown)
 	}
 	c.Kubernetes, err = k.Version(ctx)
 	return c, err
 }
 
-func provider() *cluster.Provider {
-	return cluster.NewProvider(cluster.ProviderWithDocker(), cluster.ProviderWithLogger(cmd.NewLogger()))
-}
-
-// ensure makes the cluster unless it is there; made says that it began to.
-func (c *Cluster) ensure(ctx context.Context, p *cluster.Provider, s settings, istioctl string, say Say) (made bool, err error) {
-	names, err := p.List()
-	if err != nil {
-		return false, fmt.Errorf("asking kind for its clusters: %w", err)
-	}
-	if slices.Contains(names, Name) {
-		why := c.stale(ctx, p, s)
-		if why == "" {
-			return false, nil
-		}
-		if ctx.Err() != nil {
-			return false, ctx.Err()
-		}
-		say("the cluster that is there is replaced: %s", why)
-		if err := p.Delete(Name, c.Kubeconfig); err != nil {
-			return false, fmt.Errorf("deleting the old cluster: %w", err)
-		}
-	}
-	say("kind makes the cluster %s", Name)
-	create := []cluster.CreateOption{
-		cluster.CreateWithV1Alpha4Config(config(s)), cluster.CreateWithKubeconfigPath(c.Kubeconfig), cluster.CreateWithWaitForReady(readyWithin),
-		cluster.CreateWithDisplayUsage(false), cluster.CreateWithDisplaySalutation(false),
-	}
-	if s.Images.Node != "" {
-		create = append(create, cluster.CreateWithNodeImage(s.Images.Node))
-	}
-	// kind cannot be interrupted: it is waited for, and then taken down.
-	if err := p.Create(Name, create...); err != nil {
-		return true, fmt.Errorf("kind: %w", err)
-	}
-	if ctx.Err() != nil {
-		return true, ctx.Err()
-	}
-	say("istioctl installs Istio %s", s.Istio)
-	if err := c.istio(ctx, istioctl, s); err != nil {
-		return true, err
-	}
-	k, err := kube.New(c.Kubeconfig, Context)
-	if err != nil {
-		return true, err
-	}
-	return true, mark(ctx, k, s.fingerprint())
-}
-
-// stale says why the cluster that is there is not the one that is wanted; "": it is.
-func (c *Cluster) stale(ctx context.Context, p *cluster.Provider, s settings) string {
-	if err := p.ExportKubeConfig(Name, c.Kubeconfig, false); err != nil {
-		return "kind cannot say how to reach it"
-	}
-	k, err := kube.New(c.Kubeconfig, Context)
-	if err != nil {
-		return err.Error()
-	}
-	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
-	defer stop()
-	m, err := k.Core.CoreV1().ConfigMaps(metav1.NamespaceSystem).Get(ctx, markName, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err):
-		return "it was not finished"
-	case err != nil:
-		return "it does not answer"
-	case m.Data[markKey] != s.fingerprint():
-		return "its images, versions or configuration are others"
-	}
-	if _, err := k.Ready(ctx, "istio-system", "app=istiod"); err != nil {
-		return "istiod is not ready"
-	}
-	return ""
-}
-
-// The fingerprint's place in the cluster.
-const (
-	markName = "faildrill"
-	markKey  = "fingerprint"
-)
-
-func mark(ctx context.Context, k *kube.Client, fingerprint string) error {
-	o, err := kube.ObjectOf(&corev1.ConfigMap{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: metav1.ObjectMeta{Name: markName, Namespace: metav1.NamespaceSystem},
-		Data:       map[string]string{markKey: fingerprint},
-	})
+// free says whose the name of the first node is, if it is not kind's.
+func (x *site) free(ctx context.Context) error {
+	node := x.name + "-control-plane"
+	id, err := docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "name=^/?"+regexp.QuoteMeta(node)+"$")
 	if err != nil {
 		return err
 	}
-	return k.Apply(ctx, o)
+	if id != "" {
+		return fmt.Errorf("a container has the name %s and is no node of kind: remove it (docker rm -f %s), or choose another name for the cluster in $%s", node, node, NameVariable)
+	}
+	return nil
+}
+
+// make makes the cluster, of which nothing is there.
+func (x *site) make(ctx context.Context, c *Cluster, s settings, o Options, say Say) error {
+	start := time.Now()
+	took := func() string {
+		d := time.Since(start)
+		start = time.Now()
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	say("kind makes the cluster %s, with nodes in %s: about %d s", x.name, strings.Join(c.Regions, ", "), 10+10*len(c.Regions))
+	if err := x.create(ctx, s); err != nil {
+		return err
+	}
+	say("kind took %s; istioctl installs Istio %s: about 10 s", took(), s.Istio)
+	k, err := x.connect()
+	if err != nil {
+		return err
+	}
+	if !s.Images.Baked {
+		if err := x.load(ctx, say, s.Images.Pilot(), s.Images.Proxy()); err != nil {
+			return err
+		}
+	}
+	// Istio waits for istiod, which waits for its node: the agent's image can be loaded meanwhile.
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var both sync.WaitGroup
+	for _, f := range []func() error{
+		func() error { return x.istio(ctx, c, s) },
+		func() error { return x.load(ctx, func(string, ...any) {}, c.Agent) },
+	} {
+		both.Go(func() {
+			if err := f(); err != nil {
+				stop(err) // the first one counts
+			}
+		})
+	}
+	both.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	say("istioctl took %s", took())
+	if err := nodesReady(ctx, k, len(s.Regions)); err != nil {
+		return err
+	}
+	return mark{s.fingerprint(), o}.write(ctx, k)
+}
+
+// create has kind make the nodes. kind cannot be interrupted, but loses its nodes when the context is done.
+func (x *site) create(ctx context.Context, s settings) error {
+	scratch, done, err := scratchKubeconfig()
+	if err != nil {
+		return err
+	}
+	defer done()
+	created := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-ctx.Done():
+			_ = x.delete() // what comes after is deleted by who asked for the cluster
+		case <-created:
+		}
+	})
+	// Neither this waits for the nodes: istiod is ready on a node that is, and the rest is waited for afterwards.
+	err = x.p.Create(x.name,
+		cluster.CreateWithV1Alpha4Config(config(s)), cluster.CreateWithKubeconfigPath(scratch), cluster.CreateWithNodeImage(s.Images.Node),
+		cluster.CreateWithDisplayUsage(false), cluster.CreateWithDisplaySalutation(false),
+	)
+	close(created)
+	watching.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("kind: %w", kindSays(err))
+	}
+	return nil
+}
+
+// nodesReady waits until all of the nodes are.
+func nodesReady(ctx context.Context, k *kube.Client, want int) error {
+	ctx, stop := context.WithTimeout(ctx, readyWithin)
+	defer stop()
+	for {
+		nodes, err := k.Core.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+		ready := 0
+		if err == nil {
+			for _, n := range nodes.Items {
+				for _, c := range n.Status.Conditions {
+					if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+						ready++
+					}
+				}
+			}
+		}
+		if ready >= want {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return ctx.Err()
+			}
+			return fmt.Errorf("%d of %d nodes are not ready after %v", want-ready, want, readyWithin)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // config is kind's configuration. The labels are there before any pod is.
@@ -289,13 +349,17 @@ func config(s settings) *v1alpha4.Cluster {
 		}
 		c.Nodes = append(c.Nodes, n)
 	}
+	// The first region has clients, too. kind itself leaves a control plane to pods only where it is the only node.
+	if len(c.Nodes) > 1 {
+		c.KubeadmConfigPatches = append(c.KubeadmConfigPatches, "kind: InitConfiguration\nnodeRegistration: {taints: []}\n")
+	}
 	// A node of this machine's own making runs on machines with cgroups of the
 	// first version, too, and where it may not raise limits.
 	if s.Images.Vanilla {
-		c.KubeadmConfigPatches = []string{
+		c.KubeadmConfigPatches = append(c.KubeadmConfigPatches,
 			"kind: KubeletConfiguration\nfailCgroupV1: false\nfeatureGates: {KubeletInUserNamespace: true}\n",
 			alone,
-		}
+		)
 	}
 	return c
 }
@@ -329,10 +393,10 @@ func install(im images.Images) []string {
 }
 
 // istio installs Istio and waits until istiod is ready.
-func (c *Cluster) istio(ctx context.Context, istioctl string, s settings) error {
+func (x *site) istio(ctx context.Context, c *Cluster, s settings) error {
 	ctx, stop := context.WithTimeout(ctx, readyWithin)
 	defer stop()
-	cmd := osexec.CommandContext(ctx, istioctl, append(slices.Clone(s.Install), "--kubeconfig", c.Kubeconfig, "--context", Context)...)
+	cmd := osexec.CommandContext(ctx, c.Istioctl, append(slices.Clone(s.Install), "--kubeconfig", c.Kubeconfig, "--context", c.Context)...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	if err := cmd.Run(); err != nil {
@@ -344,59 +408,31 @@ func (c *Cluster) istio(ctx context.Context, istioctl string, s settings) error 
 	return nil
 }
 
-// load puts the agent's image into the nodes that lack it.
-func (c *Cluster) load(p *cluster.Provider, say Say) error {
-	nodes, err := p.ListInternalNodes(Name)
-	if err != nil {
-		return err
-	}
-	for _, n := range nodes {
-		have, err := exec.OutputLines(n.Command("ctr", "--namespace=k8s.io", "images", "list", "--quiet", "name==docker.io/"+c.Agent))
-		if err == nil && len(have) > 0 {
-			continue
-		}
-		say("loading %s into %s", c.Agent, n)
-		if err := loadInto(c.Agent, func(archive io.Reader) error { return nodeutils.LoadImageArchive(n, archive) }); err != nil {
-			return fmt.Errorf("loading %s into %s: %w", c.Agent, n, err)
-		}
-	}
-	return nil
-}
-
-// loadInto streams an image out of Docker.
-func loadInto(image string, load func(io.Reader) error) error {
-	save := osexec.Command("docker", "save", image)
-	out, err := save.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := save.Start(); err != nil {
-		return err
-	}
-	return errors.Join(load(out), save.Wait())
-}
-
 // Down takes the cluster down. One that is not there is down.
-func Down(ctx context.Context, say Say) error {
-	if err := reach(ctx); err != nil {
-		return err
-	}
-	cache, err := binaries.Default()
+func Down(ctx context.Context, withImages bool, say Say) error {
+	x, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	p := provider()
-	names, err := p.List()
+	unlock, err := x.lock(ctx, say)
 	if err != nil {
-		return fmt.Errorf("asking kind for its clusters: %w", err)
+		return err
 	}
-	if !slices.Contains(names, Name) {
-		say("there is no cluster %s", Name)
-		return nil
+	defer unlock()
+	there, err := x.exists()
+	if err != nil {
+		return err
 	}
-	if err := p.Delete(Name, filepath.Join(cache.Dir, "kind", "kubeconfig")); err != nil {
-		return fmt.Errorf("deleting the cluster: %w", err)
+	if there {
+		if err := x.delete(); err != nil {
+			return fmt.Errorf("deleting the cluster: %w", err)
+		}
+		say("the cluster %s is gone", x.name)
+	} else {
+		say("there is no cluster %s", x.name)
 	}
-	say("the cluster %s is gone", Name)
+	if withImages {
+		return removeAll(ctx, say)
+	}
 	return nil
 }

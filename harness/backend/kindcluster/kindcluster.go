@@ -62,7 +62,7 @@ func New() (Backend, error) {
 	if err != nil {
 		return Backend{}, err
 	}
-	im, err := images.Find(c, ctl.Version)
+	im, err := images.Find(c, ctl.Version, images.Mirror{})
 	return Backend{program: p, istio: ctl.Version, envoy: im.Envoy}, err
 }
 

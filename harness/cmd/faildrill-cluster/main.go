@@ -1,5 +1,5 @@
 // Command faildrill-cluster is the part of faildrill that knows Kubernetes: faildrill
-// starts it for `kind up`, `kind down` and drills on kind and cluster. It is a
+// starts it for `kind`, `images` and drills on kind and cluster. It is a
 // program of its own because its libraries are heavy.
 package main
 
@@ -17,6 +17,7 @@ import (
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/kindcluster/inside"
 	"github.com/faildrill/faildrill/harness/child"
+	"github.com/faildrill/faildrill/harness/images"
 	"github.com/faildrill/faildrill/harness/kindup"
 )
 
@@ -28,27 +29,85 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-	var err error
-	switch verb := strings.Join(os.Args[1:min(len(os.Args), 3)], " "); verb {
-	case "kind up":
-		_, err = kindup.Up(ctx, kindup.Options{Regions: os.Args[3:]}, say)
-	case "kind down":
-		err = kindup.Down(ctx, say)
-	case "kind status":
-		var c *kindup.Cluster
-		if c, err = kindup.Find(ctx, kindup.Options{Regions: os.Args[3:]}); err == nil {
-			fmt.Printf("Istio %s, Kubernetes %s, nodes in %s\n", c.Istio, c.Kubernetes, strings.Join(c.Regions, ", "))
-		}
-	case "undo":
-		err = undo(ctx, os.Stdin)
-	default:
-		say("faildrill-cluster is started by faildrill")
+	err := do(ctx, os.Args[1:], say)
+	var wrong kindup.UsageError
+	switch {
+	case err == nil:
+	case errors.Is(err, errVerb):
+		say("%v", err)
 		os.Exit(2)
-	}
-	if err != nil {
+	case errors.As(err, &wrong):
+		say("faildrill: %v", err)
+		os.Exit(2)
+	case ctx.Err() != nil:
+		say("faildrill: interrupted; what was begun is taken down")
+		os.Exit(130)
+	default:
 		say("faildrill: %v", err)
 		os.Exit(3)
 	}
+}
+
+var errVerb = errors.New("faildrill-cluster is started by faildrill")
+
+// do does what a verb says; what people chose comes as JSON.
+func do(ctx context.Context, args []string, say kindup.Say) error {
+	verb, rest := strings.Join(args[:min(len(args), 2)], " "), args[min(len(args), 2):]
+	var o kindup.Options
+	read := func(v any) error {
+		if len(rest) != 1 || json.Unmarshal([]byte(rest[0]), v) != nil {
+			return errVerb
+		}
+		return nil
+	}
+	switch verb {
+	case "kind up":
+		if err := read(&o); err != nil {
+			return err
+		}
+		_, err := kindup.Up(ctx, o, say)
+		return err
+	case "kind by-hand":
+		if err := read(&o); err != nil {
+			return err
+		}
+		h, err := kindup.ByHand(ctx, o)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(h)
+	case "kind down":
+		return kindup.Down(ctx, false, say)
+	case "kind wipe":
+		return kindup.Down(ctx, true, say)
+	case "kind status":
+		c, err := kindup.Find(ctx)
+		if err == nil {
+			fmt.Printf("Istio %s, Kubernetes %s, nodes in %s\n", c.Istio, c.Kubernetes, strings.Join(c.Regions, ", "))
+		}
+		return err
+	case "images list", "images usual":
+		if err := read(&o); err != nil {
+			return err
+		}
+		list, err := kindup.Contents(ctx, o, verb == "images usual")
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(list)
+	case "images save", "images load":
+		var file string
+		if err := read(&file); err != nil {
+			return err
+		}
+		if verb == "images load" {
+			return kindup.Load(ctx, file, say)
+		}
+		return kindup.Save(ctx, kindup.Options{Mirror: images.FromEnvironment()}, file, say)
+	case "undo":
+		return undo(ctx, os.Stdin)
+	}
+	return errVerb
 }
 
 // undo undoes the entries of a journal, one an object, in their order.

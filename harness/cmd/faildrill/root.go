@@ -48,7 +48,7 @@ func (a *app) root() *cobra.Command {
 	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath())}
 	})
-	c.AddCommand(a.plan(), a.run(), a.lint(), a.judge(), a.replay(), a.list(), a.schema(), a.explain(), a.fetch(), a.doctor(), a.kind(), a.endpoints(), a.clean())
+	c.AddCommand(a.plan(), a.run(), a.lint(), a.judge(), a.replay(), a.list(), a.schema(), a.explain(), a.fetch(), a.doctor(), a.kind(), a.images(), a.endpoints(), a.clean())
 	return c
 }
 

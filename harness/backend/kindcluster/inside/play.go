@@ -30,7 +30,7 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error
 	if err := json.Unmarshal(job, &j); err != nil {
 		return nil, fmt.Errorf("reading the job: %w", err)
 	}
-	c, err := kindup.Find(ctx, kindup.Options{})
+	c, err := kindup.Find(ctx)
 	if err != nil {
 		return nil, err
 	}
