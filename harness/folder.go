@@ -53,20 +53,28 @@ var ErrFolder = errors.New("the output folder cannot be used")
 // NewRoot prepares a folder for runs: it must not exist, be empty, or be ours.
 func NewRoot(path string) error {
 	entries, err := os.ReadDir(path)
+	made := false
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := os.MkdirAll(path, 0o755); err != nil {
-			return fmt.Errorf("%w: %v", ErrFolder, err)
+			return fmt.Errorf("%w: %w", ErrFolder, err)
 		}
+		made = true
 	case err != nil:
-		return fmt.Errorf("%w: %v", ErrFolder, err)
+		return fmt.Errorf("%w: %w", ErrFolder, err)
 	case len(entries) > 0:
 		if _, err := os.Stat(filepath.Join(path, fileMarker)); err != nil {
 			return fmt.Errorf("%w: %s is not empty and was not made by faildrill; expected a new or an empty folder", ErrFolder, path)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(path, fileMarker), []byte("runs of faildrill\n"), 0o644); err != nil {
-		return fmt.Errorf("%w: %v", ErrFolder, err)
+		if len(entries) == 0 {
+			_ = os.Remove(filepath.Join(path, fileMarker)) // what went wrong is told
+		}
+		if made {
+			_ = os.Remove(path)
+		}
+		return fmt.Errorf("%w: %w", ErrFolder, err)
 	}
 	return nil
 }
@@ -76,10 +84,10 @@ func NewRoot(path string) error {
 func NewFolder(root, name string) (*Folder, error) {
 	path := filepath.Join(root, FolderName(name))
 	if err := os.RemoveAll(path); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrFolder, err)
+		return nil, fmt.Errorf("%w: %w", ErrFolder, err)
 	}
 	if err := os.MkdirAll(filepath.Join(path, dirEvidence), 0o755); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrFolder, err)
+		return nil, fmt.Errorf("%w: %w", ErrFolder, err)
 	}
 	return &Folder{path: path}, nil
 }
@@ -244,7 +252,7 @@ func (f *Folder) listen(run string, sink *backend.Collector) {
 		return f.journal(run, u)
 	}
 	sink.OnEvidence = func(name string, data []byte) {
-		f.keep(f.write(filepath.Join(dirEvidence, filepath.Base(name)), data))
+		f.keep(f.put(filepath.Join(dirEvidence, filepath.Base(name)), data))
 	}
 }
 
@@ -305,15 +313,23 @@ func (f *Folder) saveVerdict(r result.Run) error {
 
 // write puts a file in place whole, or not at all.
 func (f *Folder) write(name string, data []byte) error {
-	path := filepath.Join(f.path, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("saving the run: %w", err)
-	}
-	if err := os.WriteFile(path+".tmp", data, 0o644); err != nil {
-		return fmt.Errorf("saving the run: %w", err)
-	}
-	if err := os.Rename(path+".tmp", path); err != nil {
+	if err := f.put(name, data); err != nil {
 		return fmt.Errorf("saving the run: %w", err)
 	}
 	return nil
+}
+
+func (f *Folder) put(name string, data []byte) error {
+	path := filepath.Join(f.path, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	err := os.WriteFile(path+".tmp", data, 0o644)
+	if err == nil {
+		err = os.Rename(path+".tmp", path)
+	}
+	if err != nil {
+		_ = os.Remove(path + ".tmp") // what went wrong is told
+	}
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -142,6 +143,9 @@ func probeDocker(ctx context.Context, host string) Program {
 		return Program{Error: err.Error()}
 	}
 	resp, err := (&http.Client{Transport: t}).Do(req)
+	if errors.Is(err, fs.ErrPermission) {
+		return Program{Error: "this user may not use " + host, Fix: "sudo usermod -aG docker $USER, and log in again"}
+	}
 	if err != nil {
 		return Program{Error: "cannot be reached at " + host, Fix: fix}
 	}

@@ -42,7 +42,7 @@ func reach(ctx context.Context) error {
 		err = fmt.Errorf("it does not answer within %v", answersWithin)
 	}
 	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("kind needs Docker: %w", err)
+		return errors.New("kind needs Docker: " + strings.TrimPrefix(err.Error(), "docker version: "))
 	}
 	return err
 }

@@ -120,10 +120,20 @@ func open(ctx context.Context) (*site, error) {
 	return x, nil
 }
 
+// room is what a kubeconfig takes at most, in bytes.
+const room = 16 << 10
+
 // lock keeps others from making or deleting the cluster meanwhile.
 func (x *site) lock(ctx context.Context, say Say) (unlock func(), err error) {
 	name := filepath.Join(x.cache.Dir, "kind", x.name+".lock")
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return nil, err
+	}
+	// Better known now than when the nodes are up.
+	if err := replaceFile(name+".room", strings.Repeat(" ", room)); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(name + ".room"); err != nil {
 		return nil, err
 	}
 	l := flock.New(name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"syscall"
 
 	"github.com/faildrill/faildrill/harness"
 	"github.com/faildrill/faildrill/harness/result"
@@ -67,7 +68,7 @@ func codeOf(err error) int {
 		return int(si.code)
 	case errors.Is(err, context.Canceled):
 		return int(codeInterrupted)
-	case errors.As(err, &en):
+	case errors.As(err, &en), errors.Is(err, syscall.ENOSPC):
 		return int(codeEnvironment)
 	case errors.As(err, &ps), errors.As(err, &us), errors.Is(err, harness.ErrFolder), errors.Is(err, harness.ErrDamaged):
 		return int(codeInput)
