@@ -222,7 +222,7 @@ func verifyImage(files map[string]entry, config string, layers []string) error {
 
 // sumInName is the checksum that a file of an archive is named by.
 func sumInName(name string) (string, bool) {
-	base := strings.TrimSuffix(strings.TrimPrefix(path.Base(name), "sha256:"), ".json")
+	base, _, _ := strings.Cut(strings.TrimPrefix(path.Base(name), "sha256:"), ".")
 	b, err := hex.DecodeString(base)
 	return base, err == nil && len(b) == sha256.Size
 }

@@ -60,6 +60,16 @@ func TestVerify(t *testing.T) {
 			t.Errorf("OCI %v: got %v, %v", oci, tags, err)
 		}
 	}
+	// hack/airgap names everything by what is in it, and compresses layers.
+	named := saved("a/b:1", true)
+	for i, prefix := range []string{"sha256:", ""} {
+		name := prefix + sum(named[i].text) + []string{"", ".tar"}[i]
+		named[2].text = strings.Replace(named[2].text, named[i].name, name, 1)
+		named[i].name = name
+	}
+	if _, _, err := images.Verify(bytes.NewReader(archive(t, named...))); err != nil {
+		t.Errorf("of hack/airgap: %v", err)
+	}
 	// A layer that two images have is there once.
 	shared := saved("a/b:1", false)
 	shared[1].name = "cd/layer.tar"

@@ -67,7 +67,7 @@ func get(ctx context.Context, image, archive string, say Say) error {
 		doing = "loaded"
 		say("loading %s into Docker", image)
 		if _, err := docker(ctx, nil, "load", "--quiet", "--input", archive); err != nil {
-			return lacking(ctx, image, fmt.Errorf("%w; its archive is %s: remove that folder", err, archive))
+			return lacking(ctx, image, fmt.Errorf("%w (its archive %s is of no use: remove its folder)", err, archive))
 		}
 	} else {
 		say("pulling %s", image)
@@ -77,7 +77,7 @@ func get(ctx context.Context, image, archive string, say Say) error {
 	}
 	id, size, err := inspect(ctx, image)
 	if err == nil && id == "" {
-		err = lacking(ctx, image, fmt.Errorf("%s has another image", archive))
+		err = lacking(ctx, image, fmt.Errorf("%s has another image: remove its folder", archive))
 	}
 	if err != nil {
 		return err

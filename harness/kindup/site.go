@@ -145,7 +145,7 @@ func (x *site) lock(ctx context.Context, say Say) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() { _ = l.Close() }, nil // the lock goes with the file
+	return func() { _ = l.Close() }, nil // the lock goes with that
 }
 
 // exists says whether kind knows the cluster, whole or in pieces.
@@ -159,7 +159,7 @@ func (x *site) exists() (bool, error) {
 
 // delete removes the nodes, whatever state they are in.
 func (x *site) delete() error {
-	scratch, done, err := scratchKubeconfig()
+	scratch, done, err := x.scratch()
 	if err != nil {
 		return err
 	}
@@ -187,14 +187,13 @@ func (x *site) connect() (*kube.Client, error) {
 	return kube.New(x.kubeconfig, x.context())
 }
 
-// scratchKubeconfig is for kind to write into: it edits one under a lock that it leaves behind
+// scratch is a kubeconfig for kind to write into: it edits one under a lock that it leaves behind
 // when it is killed.
-func scratchKubeconfig() (name string, done func(), err error) {
-	dir, err := os.MkdirTemp("", "faildrill-kind-")
-	if err != nil {
-		return "", nil, err
-	}
-	return filepath.Join(dir, "kubeconfig"), func() { _ = os.RemoveAll(dir) }, nil // it has nothing that anybody needs
+func (x *site) scratch() (name string, done func(), err error) {
+	dir := filepath.Join(filepath.Dir(x.kubeconfig), x.name+".scratch")
+	done = func() { _ = os.RemoveAll(dir) } // it has nothing that anybody needs
+	done()
+	return filepath.Join(dir, "kubeconfig"), done, os.MkdirAll(dir, 0o700)
 }
 
 // replaceFile writes a file that others may be reading.

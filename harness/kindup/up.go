@@ -234,6 +234,9 @@ func (x *site) make(ctx context.Context, c *Cluster, s settings, o Options, say 
 		start = time.Now()
 		return fmt.Sprintf("%.0f s", d.Seconds())
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	say("kind makes the cluster %s, with nodes in %s: about %d s", x.name, strings.Join(c.Regions, ", "), 10+10*len(c.Regions))
 	if err := x.create(ctx, s); err != nil {
 		return err
@@ -275,7 +278,7 @@ func (x *site) make(ctx context.Context, c *Cluster, s settings, o Options, say 
 
 // create has kind make the nodes. kind cannot be interrupted, but loses its nodes when the context is done.
 func (x *site) create(ctx context.Context, s settings) error {
-	scratch, done, err := scratchKubeconfig()
+	scratch, done, err := x.scratch()
 	if err != nil {
 		return err
 	}
@@ -285,8 +288,17 @@ func (x *site) create(ctx context.Context, s settings) error {
 	watching.Go(func() {
 		select {
 		case <-ctx.Done():
-			_ = x.delete() // what comes after is deleted by who asked for the cluster
 		case <-created:
+			return
+		}
+		for again := time.NewTicker(time.Second); ; {
+			_ = x.delete() // there may be nothing yet; who asked for the cluster has the last word
+			select {
+			case <-created:
+				again.Stop()
+				return
+			case <-again.C:
+			}
 		}
 	})
 	// Neither this waits for the nodes: istiod is ready on a node that is, and the rest is waited for afterwards.
