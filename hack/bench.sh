@@ -7,4 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 go build -o bin/ ./harness/cmd/faildrill
 go -C hack/bench build -o "$PWD/bin/" . ./barecobra
+if [[ " $* " == *" kind "* ]]; then # faildrill kind up beside kind's and Istio's own programs
+	CGO_ENABLED=0 go build -o bin/ ./harness/cmd/... ./mockupstreams/cmd/mockupstream sigs.k8s.io/kind
+fi
 exec bin/faildrillbench "$@"

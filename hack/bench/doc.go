@@ -3,6 +3,7 @@
 //
 //	hack/bench.sh                      every figure
 //	hack/bench.sh -only prober         one of them: engine, scale, hour, prober, start, plan, envoy
+//	hack/bench.sh -only kind -rounds 3 faildrill kind up, beside the same by hand; needs Docker, takes minutes
 //
 // A machine that is busy slows both sides, so what a goal is held to is the
 // ratio inside one run. A figure runs each of its rows once a round, in turn,

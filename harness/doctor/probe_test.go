@@ -38,6 +38,20 @@ func TestProbeDocker(t *testing.T) {
 	if p := probeDocker(t.Context(), "unix://"+sock); !strings.Contains(p.Error, "cannot be reached at unix://"+sock) {
 		t.Errorf("got %+v, want that it cannot be reached", p)
 	}
+	if os.Geteuid() != 0 { // root may use every socket
+		locked := filepath.Join(t.TempDir(), "d.sock")
+		l, err := net.Listen("unix", locked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if err := os.Chmod(locked, 0); err != nil {
+			t.Fatal(err)
+		}
+		if p := probeDocker(t.Context(), "unix://"+locked); !strings.Contains(p.Error, "this user may not use") || !strings.Contains(p.Fix, "usermod") {
+			t.Errorf("got %+v, want that it is not this user's", p)
+		}
+	}
 	if p := probeDocker(t.Context(), "ssh://there"); !strings.Contains(p.Error, "only unix:// and tcp://") {
 		t.Errorf("got %+v, want that ssh is not looked at", p)
 	}

@@ -23,7 +23,20 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"faildrill": main})
+	testscript.Main(leaves{m}, map[string]func(){"faildrill": main, "docker": fakeDocker, "istioctl": fakeIstioctl})
+}
+
+// leaves removes what the tests had built.
+type leaves struct{ m *testing.M }
+
+func (l leaves) Run() int {
+	code := l.m.Run()
+	if built {
+		if dir, err := clusterPrograms(); err == nil {
+			_ = os.RemoveAll(dir) // the tests are over
+		}
+	}
+	return code
 }
 
 // TestScripts are the user stories, one a file. They run in an empty folder, so
@@ -32,12 +45,13 @@ func TestMain(m *testing.M) {
 //	code N faildrill ARGS...     run it, and expect this exit code
 //	steadily N faildrill ARGS... the same, again where the machine was too slow to tell
 //	json PATH TEXT               the value at results.0.outcome of the last output
+//	cluster                      the programs for kind, and a Docker that is made up
 //	cached VERSION               a release of Envoy in the cache, played by this program
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": cmdCode, "steadily": cmdSteadily, "json": cmdJSON, "cached": cmdCached},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"code": cmdCode, "steadily": cmdSteadily, "json": cmdJSON, "cached": cmdCached, "cluster": cmdCluster},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			return nil
