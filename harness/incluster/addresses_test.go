@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/faildrill/faildrill/harness/detour"
+	"github.com/faildrill/faildrill/harness/incluster/demand"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/xds"
 )
@@ -28,7 +29,7 @@ func TestDetours(t *testing.T) {
 		}}}}}}}},
 		Steps: []schedule.Step{{Fault: &schedule.Fault{Behaviour: schedule.Addresses, Addresses: []netip.Addr{ip("198.18.1.1"), ip("10.10.0.8")}}}},
 	}
-	f := fixed(s)
+	f := demand.Fixed(s)
 	if diff := cmp.Diff(map[netip.Addr]bool{ip("10.10.0.1"): true, ip("10.10.0.9"): false, ip("10.10.0.8"): false, ip("198.18.2.1"): false}, f, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("fixed (-want +got):\n%s", diff)
 	}

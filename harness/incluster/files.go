@@ -1,10 +1,10 @@
 package incluster
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/faildrill/faildrill/harness/certificates"
+	"github.com/faildrill/faildrill/harness/incluster/demand"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/xds"
 )
@@ -21,7 +21,7 @@ func Files(s *schedule.Schedule, c *certificates.Set, identity string) (map[stri
 		return nil, err
 	}
 	files := map[string][]byte{}
-	for _, t := range contexts(s) {
+	for _, t := range demand.TLS(s) {
 		if path, ok := strings.CutPrefix(t.CA, xds.FileRoot); ok {
 			if t.CA == xds.SystemRoot {
 				path = systemRoots
@@ -34,31 +34,4 @@ func Files(s *schedule.Schedule, c *certificates.Set, identity string) (map[stri
 		}
 	}
 	return files, nil
-}
-
-// contexts are what the proxies begin TLS with, to any endpoint.
-func contexts(s *schedule.Schedule) []*xds.TLS {
-	var ts []*xds.TLS
-	for _, cs := range s.Configs {
-		for i := range cs {
-			for j := range cs[i].Clusters {
-				if t := cs[i].Clusters[j].TLS; t != nil && begins(&cs[i].Clusters[j]) {
-					ts = append(ts, t)
-				}
-			}
-		}
-	}
-	return ts
-}
-
-func begins(c *xds.Cluster) bool {
-	return slices.ContainsFunc(c.Localities, func(l xds.LocalityEndpoints) bool {
-		return slices.ContainsFunc(l.Endpoints, func(e xds.Endpoint) bool { return c.TLS.For(e.TLSMode) != nil })
-	})
-}
-
-// MeshTLS reports whether a proxy shows upstreams the certificate that it has from istiod:
-// then theirs have to be of the same CA.
-func MeshTLS(s *schedule.Schedule) bool {
-	return slices.ContainsFunc(contexts(s), func(t *xds.TLS) bool { return t.CA == xds.MeshRoot || t.Certificate == xds.MeshCertificate })
 }

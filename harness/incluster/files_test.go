@@ -41,22 +41,3 @@ func TestFiles(t *testing.T) {
 		t.Error("the client's certificate and its key are not where they belong")
 	}
 }
-
-func TestMeshTLS(t *testing.T) {
-	mesh := xds.TLS{CA: xds.MeshRoot, Certificate: xds.MeshCertificate}
-	automatic := mesh
-	automatic.Match = true
-	for _, test := range []struct {
-		c    xds.Cluster
-		want bool
-	}{
-		{speaking("", xds.TLS{CA: xds.SystemRoot}), false},
-		{speaking("", mesh), true},
-		{speaking("", automatic), false}, // the endpoint has no sidecar
-		{speaking(xds.TLSModeIstio, automatic), true},
-	} {
-		if got := MeshTLS(&schedule.Schedule{Configs: [][]xds.Config{{{Clusters: []xds.Cluster{test.c}}}}}); got != test.want {
-			t.Errorf("%+v: got %v", test.c, got)
-		}
-	}
-}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/agent"
 	"github.com/faildrill/faildrill/harness/backend"
+	"github.com/faildrill/faildrill/harness/incluster/demand"
 	"github.com/faildrill/faildrill/harness/kube"
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/probe"
@@ -60,7 +61,7 @@ const (
 // Play plays the schedule and removes all that it made.
 func Play(ctx context.Context, s *schedule.Schedule, o Options, sink backend.Sink) error {
 	p := &player{
-		s: s, o: o, sink: sink, fixed: fixed(s), book: sidecar.NewBook(s, sink), names: live.NewNames(s),
+		s: s, o: o, sink: sink, fixed: demand.Fixed(s), book: sidecar.NewBook(s, sink), names: live.NewNames(s),
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -83,7 +84,7 @@ type player struct {
 	sink  backend.Sink
 	book  *sidecar.Book
 	fail  context.CancelCauseFunc
-	fixed map[netip.Addr]bool // see fixed
+	fixed map[netip.Addr]bool // see demand.Fixed
 
 	dns     *agent.Conn
 	clients []*client

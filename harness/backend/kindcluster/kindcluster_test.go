@@ -1,10 +1,7 @@
 package kindcluster
 
 import (
-	"errors"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/faildrill/faildrill/harness/istio"
@@ -97,24 +94,5 @@ func TestLive(t *testing.T) {
 		if d.Profile.Envoy != want {
 			t.Errorf("%s: played with %s, want %s", from, d.Profile.Envoy, want)
 		}
-	}
-}
-
-func TestProgram(t *testing.T) {
-	t.Setenv("PATH", "")
-	t.Setenv(ProgramVariable, "")
-	if _, err := Program(); !errors.Is(err, ErrProgram) {
-		t.Errorf("got %v", err)
-	}
-	name := filepath.Join(t.TempDir(), "program")
-	t.Setenv(ProgramVariable, name)
-	if _, err := Program(); !errors.Is(err, ErrProgram) {
-		t.Errorf("got %v", err)
-	}
-	if err := os.WriteFile(name, nil, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if p, err := Program(); err != nil || p != name {
-		t.Errorf("got %s, %v", p, err)
 	}
 }

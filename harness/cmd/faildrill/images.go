@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/faildrill/faildrill/harness/backend/kindcluster"
 	"github.com/faildrill/faildrill/harness/images"
+	"github.com/faildrill/faildrill/harness/incluster/program"
 	"github.com/faildrill/faildrill/harness/result"
 )
 
@@ -107,7 +107,7 @@ func (a *app) imageFile(c *cobra.Command, verb, file string) error {
 
 // listImages asks faildrill-cluster.
 func (a *app) listImages(c *cobra.Command, usual bool) ([]images.Listed, error) {
-	program, err := kindcluster.Program()
+	at, err := program.Find()
 	if err != nil {
 		return nil, environmentError{err}
 	}
@@ -119,7 +119,7 @@ func (a *app) listImages(c *cobra.Command, usual bool) ([]images.Listed, error) 
 	if usual {
 		verb = "usual"
 	}
-	out, err := kindcluster.Ask(c.Context(), program, nil, "images", verb, string(in))
+	out, err := program.Ask(c.Context(), at, nil, "images", verb, string(in))
 	if err != nil {
 		return nil, environmentError{err}
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/faildrill/faildrill/harness/backend/kindcluster"
 	"github.com/faildrill/faildrill/harness/images"
+	"github.com/faildrill/faildrill/harness/incluster/program"
 )
 
 func (a *app) kind() *cobra.Command {
@@ -70,11 +70,11 @@ func (a *app) chosen(c *cobra.Command, o kindChoice, args ...string) error {
 
 // cluster runs faildrill-cluster, which says itself what goes wrong.
 func (a *app) cluster(c *cobra.Command, args ...string) error {
-	program, err := kindcluster.Program()
+	at, err := program.Find()
 	if err != nil {
 		return environmentError{err}
 	}
-	cmd := exec.CommandContext(c.Context(), program, args...)
+	cmd := exec.CommandContext(c.Context(), at, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
 	// It hears of Ctrl-C by itself, and of the rest from here.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

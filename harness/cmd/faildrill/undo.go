@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/faildrill/faildrill/harness/backend"
-	"github.com/faildrill/faildrill/harness/backend/kindcluster"
+	"github.com/faildrill/faildrill/harness/incluster/program"
 	"github.com/faildrill/faildrill/harness/journal"
 )
 
@@ -65,7 +65,7 @@ func (a *app) undo(ctx context.Context, left []journal.Left) error {
 
 // undoEntry has faildrill-cluster undo an entry.
 func undoEntry(ctx context.Context, u backend.Undo) error {
-	program, err := kindcluster.Program()
+	at, err := program.Find()
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,6 @@ func undoEntry(ctx context.Context, u backend.Undo) error {
 	if err != nil {
 		return err
 	}
-	_, err = kindcluster.Ask(ctx, program, in, "undo")
+	_, err = program.Ask(ctx, at, in, "undo")
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/faildrill/faildrill/harness/certificates"
 	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/incluster"
+	"github.com/faildrill/faildrill/harness/incluster/demand"
 	"github.com/faildrill/faildrill/harness/kindup"
 	"github.com/faildrill/faildrill/harness/kube"
 	"github.com/faildrill/faildrill/harness/pki"
@@ -72,7 +73,7 @@ const system = "istio-system"
 // authorities are the CAs of a drill. Where the certificates of the mesh are used, the CA
 // is istiod's own: it made its key for this cluster, which is the drills' alone.
 func authorities(ctx context.Context, s *schedule.Schedule, k *kube.Client) (*certificates.Set, error) {
-	if !incluster.MeshTLS(s) {
+	if !demand.MeshTLS(s) {
 		return certificates.New()
 	}
 	secret, err := k.Core.CoreV1().Secrets(system).Get(ctx, "istio-ca-secret", metav1.GetOptions{})
