@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 	"syscall"
 	"time"
@@ -242,6 +244,28 @@ type Page struct {
 func (c *Conn) Get(ctx context.Context, url string) (Page, error) {
 	r, err := c.ask(ctx, call{Get: url})
 	return Page{r.Data, r.Now, r.Took}, err
+}
+
+// RoundTrip has the agent send a request, as an http.RoundTripper: it goes out of the agent's pod,
+// without its headers.
+func (c *Conn) RoundTrip(q *http.Request) (*http.Response, error) {
+	out := request{Method: q.Method, URL: q.URL.String()}
+	if q.Body != nil {
+		b, err := io.ReadAll(q.Body)
+		_ = q.Body.Close() // it was only read
+		if err != nil {
+			return nil, err
+		}
+		out.Body = b
+	}
+	r, err := c.ask(q.Context(), call{HTTP: &out})
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		Status: fmt.Sprintf("%d %s", r.Status, http.StatusText(r.Status)), StatusCode: r.Status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(r.Data)), ContentLength: int64(len(r.Data)), Request: q,
+	}, nil
 }
 
 // mostAtOnce is how much of a file goes into a message.

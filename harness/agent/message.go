@@ -25,11 +25,19 @@ type call struct {
 	Send   *send          `json:"send,omitempty"`
 	Cancel int64          `json:"cancel,omitempty"` // the call that is given up
 	Get    string         `json:"get,omitempty"`    // a URL
+	HTTP   *request       `json:"http,omitempty"`
 	Read   *read          `json:"read,omitempty"`
 	Dial   string         `json:"dial,omitempty"`  // host:port
 	Shows  string         `json:"shows,omitempty"` // a fault of TLS, of what Dial names
 	DNS    *names         `json:"dns,omitempty"`
 	Answer *answered      `json:"answer,omitempty"` // to question ID
+}
+
+// request is one of HTTP that is sent once, whatever its answer is.
+type request struct {
+	Method string `json:"method"`
+	URL    string `json:"url"`
+	Body   []byte `json:"body,omitempty"`
 }
 
 // send is request N of the load with a number.
@@ -61,6 +69,7 @@ type reply struct {
 	Now      time.Time     `json:"now,omitzero"`
 	Took     time.Duration `json:"took,omitempty"` // by the agent's clock, until now
 	Data     []byte        `json:"data,omitempty"`
+	Status   int           `json:"status,omitempty"`  // of what HTTP asked
 	Missing  bool          `json:"missing,omitempty"` // the file does not exist
 	Shown    bool          `json:"shown,omitempty"`   // the fault of TLS
 	Outcome  *outcome      `json:"outcome,omitempty"`

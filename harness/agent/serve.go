@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -152,6 +153,11 @@ func (s *server) answer(ctx context.Context, c *call) reply {
 		r := replyError(c.ID, err)
 		r.Data, r.Now, r.Took = b, time.Now(), time.Since(begin)
 		return r
+	case c.HTTP != nil:
+		status, b, err := c.HTTP.do(ctx)
+		r := replyError(c.ID, err)
+		r.Status, r.Data = status, b
+		return r
 	case c.Read != nil:
 		b, err := readPart(c.Read)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -174,22 +180,27 @@ func (s *server) answer(ctx context.Context, c *call) reply {
 }
 
 func get(ctx context.Context, url string) ([]byte, error) {
-	ctx, stop := context.WithTimeout(ctx, getTimeout)
-	defer stop()
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	r, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Body.Close()
-	b, err := io.ReadAll(r.Body)
-	if err == nil && r.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", r.Status, b)
+	status, b, err := (&request{Method: http.MethodGet, URL: url}).do(ctx)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%d %s: %s", status, http.StatusText(status), b)
 	}
 	return b, err
+}
+
+func (q *request) do(ctx context.Context) (status int, body []byte, err error) {
+	ctx, stop := context.WithTimeout(ctx, getTimeout)
+	defer stop()
+	h, err := http.NewRequestWithContext(ctx, q.Method, q.URL, bytes.NewReader(q.Body))
+	if err != nil {
+		return 0, nil, err
+	}
+	r, err := http.DefaultClient.Do(h)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer r.Body.Close()
+	body, err = io.ReadAll(r.Body)
+	return r.StatusCode, body, err
 }
 
 func readPart(r *read) ([]byte, error) {

@@ -27,6 +27,12 @@ func (p *player) documents(config int) ([]*kube.Object, error) {
 			return nil, fmt.Errorf("%s:%d: %w", d.File, d.Line, err)
 		}
 		o.SetNamespace(p.o.Settings.Namespace)
+		labels := o.GetLabels()
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels[RunLabel] = p.o.Settings.Run
+		o.SetLabels(labels)
 		if o.GetName() == "" {
 			o.SetName(d.Name)
 		}
@@ -46,7 +52,12 @@ func (p *player) configure(ctx context.Context, config int) error {
 	for _, o := range now {
 		has[kube.String(o)] = true
 	}
-	if err := p.o.Cluster.Apply(ctx, now...); err != nil {
+	if p.o.Settings.Own {
+		err = p.o.Cluster.Apply(ctx, now...)
+	} else {
+		err = p.o.Cluster.ApplyOwn(ctx, RunLabel, now...)
+	}
+	if err != nil {
 		return rejected(err)
 	}
 	for before := range config {

@@ -54,9 +54,11 @@ func (p *player) sources() []source {
 	out := []source{
 		{"events.txt", func(ctx context.Context) ([]byte, error) { return p.events(ctx, ns) }},
 		{"pods.txt", func(ctx context.Context) ([]byte, error) { return p.podTable(ctx, ns) }},
-		{"istiod.log", func(ctx context.Context) ([]byte, error) {
+	}
+	if p.o.Settings.Own { // else it is not ours to read
+		out = append(out, source{"istiod.log", func(ctx context.Context) ([]byte, error) {
 			return p.logsOf(ctx, "istio-system", "app=istiod", "discovery")
-		}},
+		}})
 	}
 	for i := range p.s.Clients {
 		out = append(out, source{backend.ClientFile(p.s.Clients[i].Name, "proxy.log"), func(ctx context.Context) ([]byte, error) {

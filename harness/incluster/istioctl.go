@@ -3,6 +3,7 @@ package incluster
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -44,10 +45,7 @@ type look struct{ views []*view }
 func (p *player) secondView(ctx context.Context, x *client, at trace.Sec, before []trace.Row) *view {
 	v := &view{x: x, from: time.Now()}
 	defer func() { v.to = time.Now() }()
-	v.text, v.err = istioctl.PodEndpoints(ctx, p.o.Istioctl, istioctl.Pod{
-		Kubeconfig: p.o.Cluster.Kubeconfig, Context: p.o.Cluster.Context, Namespace: p.o.Settings.Namespace, Name: x.pod,
-	})
-	if v.err != nil {
+	if v.text, v.err = p.asPeopleLook(ctx, x); v.err != nil {
 		return v
 	}
 	b, err := x.Get(sidecar.ClustersPath)
@@ -58,6 +56,21 @@ func (p *player) secondView(ctx context.Context, x *client, at trace.Sec, before
 		v.still = before
 	}
 	return v
+}
+
+// asPeopleLook is what istioctl prints of a pod. By itself it would forward a port, which is a
+// right more: in a namespace of somebody else it is given what the proxy says.
+func (p *player) asPeopleLook(ctx context.Context, x *client) (string, error) {
+	if p.o.Settings.Own {
+		return istioctl.PodEndpoints(ctx, p.o.Istioctl, istioctl.Pod{
+			Kubeconfig: p.o.Cluster.Kubeconfig, Context: p.o.Cluster.Context, Namespace: p.o.Settings.Namespace, Name: x.pod,
+		})
+	}
+	b, err := x.Get("/clusters?format=json")
+	if err != nil {
+		return "", err
+	}
+	return istioctl.Endpoints(ctx, p.o.Istioctl, b, os.TempDir())
 }
 
 // differs is how istioctl's table differs from the drill's; "" if it does not.

@@ -2,6 +2,7 @@ package incluster
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/dnsserver"
@@ -65,4 +66,21 @@ func (p *player) known(name string) bool {
 		}
 	}
 	return false
+}
+
+// dnsPort is where the nameservers of a resolv.conf are asked.
+const dnsPort = 53
+
+// forwardOf is the first nameserver of a resolv.conf (resolv.conf(5)), host:port; "": there is none.
+func forwardOf(conf []byte) string {
+	for line := range strings.Lines(string(conf)) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != "nameserver" {
+			continue
+		}
+		if ip, err := netip.ParseAddr(f[1]); err == nil {
+			return netip.AddrPortFrom(ip, dnsPort).String()
+		}
+	}
+	return ""
 }

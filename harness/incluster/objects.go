@@ -17,7 +17,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/faildrill/faildrill/harness/detour"
 	"github.com/faildrill/faildrill/harness/kube"
@@ -50,7 +49,8 @@ type Settings struct {
 	Namespace string
 	Run       string // the value of RunLabel
 	Agent     string // the agent's image
-	// Own says that the namespace is made for the run.
+	// Own says that the namespace is made for the run. Else somebody made it for drills: nothing
+	// outside of it is read, and a drill has it for itself while it lasts.
 	Own bool
 	// Regions are those of nodes, as region or region/zone: a client in one of them runs there.
 	Regions []string
@@ -70,33 +70,23 @@ func (s *Settings) meta(name string, labels map[string]string) metav1.ObjectMeta
 // paths are those of Files, in order.
 func (s *Settings) paths() []string { return slices.Sorted(maps.Keys(s.Files)) }
 
-// names is what comes first: the namespace, the DNS server and its address.
+// names is what comes first: the namespace and the DNS server; where pods begin before it does
+// its Service, too, which has an address at once.
 func names(s *Settings) ([]*kube.Object, error) {
 	var made []any
+	dns := map[string]string{"app": dnsName}
 	if s.Own {
 		n := &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: s.meta(s.Namespace, map[string]string{"istio-injection": "enabled"})}
 		n.Namespace = ""
-		made = append(made, n)
-	}
-	dns := map[string]string{"app": dnsName}
-	ports := []corev1.ServicePort{
-		{Name: "dns", Protocol: corev1.ProtocolUDP, Port: 53, TargetPort: intstr.FromInt32(dnsPort)},
-		{Name: "dns-tcp", Protocol: corev1.ProtocolTCP, Port: 53, TargetPort: intstr.FromInt32(dnsPort)},
-	}
-	made = append(made,
-		&corev1.Service{
+		ports := []corev1.ServicePort{
+			{Name: "dns", Protocol: corev1.ProtocolUDP, Port: dnsPort}, {Name: "dns-tcp", Protocol: corev1.ProtocolTCP, Port: dnsPort},
+		}
+		made = append(made, n, &corev1.Service{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: s.meta(dnsName, dns),
 			Spec: corev1.ServiceSpec{Selector: map[string]string{"app": dnsName, RunLabel: s.Run}, Ports: ports},
-		},
-		&corev1.Pod{
-			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: s.meta(dnsName, map[string]string{"app": dnsName, "sidecar.istio.io/inject": "false"}),
-			Spec: corev1.PodSpec{
-				Containers:                    []corev1.Container{{Name: dnsContainer, Image: s.Agent, Resources: small}},
-				TerminationGracePeriodSeconds: new(int64), AutomountServiceAccountToken: new(bool),
-			},
-		},
-	)
-	return objects(made)
+		})
+	}
+	return objects(append(made, Bare(s.meta(dnsName, dns), corev1.Container{Name: dnsContainer, Image: s.Agent})))
 }
 
 // environment is what has to be there before any client: what proxies begin with, and how
@@ -118,11 +108,13 @@ func environment(s *Settings) ([]*kube.Object, error) {
 		},
 	}
 	if len(s.Files) > 0 {
-		secret := &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: s.meta(filesName, nil), Data: map[string][]byte{}}
+		// No Secret: who plays need not be able to read those of a namespace, and these
+		// certificates are of a CA that is trusted in this drill alone.
+		files := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: s.meta(filesName, nil), BinaryData: map[string][]byte{}}
 		for i, path := range s.paths() {
-			secret.Data[fmt.Sprint(i)] = s.Files[path]
+			files.BinaryData[fmt.Sprint(i)] = s.Files[path]
 		}
-		made = append(made, secret)
+		made = append(made, files)
 	}
 	filter := &istioalpha.EnvoyFilter{
 		TypeMeta: metav1.TypeMeta{APIVersion: "networking.istio.io/v1alpha3", Kind: "EnvoyFilter"}, ObjectMeta: s.meta("faildrill-logs", nil),
@@ -133,8 +125,41 @@ func environment(s *Settings) ([]*kube.Object, error) {
 	return objects(append(made, filter))
 }
 
-// dnsPort is one that needs no privilege.
-const dnsPort = 5353
+// Bare is a pod without a sidecar, which does one thing for a drill, as an ordinary user who
+// may listen on every port (all of it is in the profile "restricted" of the Pod Security Standards).
+func Bare(meta metav1.ObjectMeta, c corev1.Container) *corev1.Pod {
+	meta.Labels = maps.Clone(meta.Labels)
+	meta.Labels["sidecar.istio.io/inject"] = "false"
+	c.Resources = small
+	if c.SecurityContext == nil {
+		c.SecurityContext = confined()
+	}
+	return &corev1.Pod{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: meta,
+		Spec: corev1.PodSpec{
+			Containers:                    []corev1.Container{c},
+			SecurityContext:               &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}}},
+			TerminationGracePeriodSeconds: new(int64), AutomountServiceAccountToken: new(bool),
+		},
+	}
+}
+
+// confined is what a container of the drill may do: nothing that the strictest namespace forbids.
+func confined() *corev1.SecurityContext {
+	yes := true
+	return &corev1.SecurityContext{
+		RunAsNonRoot: &yes, AllowPrivilegeEscalation: new(bool), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+}
+
+// NetAdmin is what a container may do that changes the network of its pod.
+func NetAdmin() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		RunAsUser: new(int64), RunAsGroup: new(int64), RunAsNonRoot: new(bool), AllowPrivilegeEscalation: new(bool),
+		Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: []corev1.Capability{"NET_ADMIN"}},
+	}
+}
 
 // small is what a pod asks for that does little.
 var small = corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi")}}
@@ -211,8 +236,8 @@ func logged(f *networking.EnvoyFilter) error {
 // without delay (istio.mesh.v1alpha1.ProxyConfig).
 const proxyConfig = `{"concurrency": 1, "fileFlushInterval": "0.050s", "proxyStatsMatcher": {"inclusionRegexps": [".*"]}}`
 
-// workload is a client's Deployment: one container to send requests from, by the
-// agent, or by people with curl.
+// workload is a client's pod, in a Deployment if the namespace is the run's: one container to send
+// requests from, by the agent, or by people with curl.
 func workload(s *Settings, c *schedule.Client, number int, nameserver string, detours detour.Rules) (*kube.Object, error) {
 	labels := map[string]string{"app": objectName(c.Name), clientLabel: fmt.Sprint(number), RunLabel: s.Run}
 	maps.Copy(labels, c.Labels)
@@ -224,7 +249,9 @@ func workload(s *Settings, c *schedule.Client, number int, nameserver string, de
 	volumes := []corev1.Volume{{Name: logsVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	for i, path := range s.paths() {
 		name := fmt.Sprintf("%s-%d", filesName, i)
-		volumes = append(volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: filesName}}})
+		volumes = append(volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: filesName},
+		}}})
 		mounts[name] = map[string]any{"mountPath": path, "subPath": fmt.Sprint(i), "readOnly": true}
 	}
 	mounted, err := json.Marshal(mounts)
@@ -234,7 +261,7 @@ func workload(s *Settings, c *schedule.Client, number int, nameserver string, de
 	annotations["sidecar.istio.io/userVolumeMount"] = string(mounted)
 	spec := corev1.PodSpec{
 		Containers: []corev1.Container{{
-			Name: agentContainer, Image: s.Agent, Resources: small, VolumeMounts: []corev1.VolumeMount{{Name: logsVolume, MountPath: logs}},
+			Name: agentContainer, Image: s.Agent, Resources: small, SecurityContext: confined(), VolumeMounts: []corev1.VolumeMount{{Name: logsVolume, MountPath: logs}},
 		}},
 		Volumes:                       volumes,
 		TerminationGracePeriodSeconds: new(int64),
@@ -265,6 +292,11 @@ func workload(s *Settings, c *schedule.Client, number int, nameserver string, de
 		// A place without a node: the label that Istio reads before the node's.
 		labels["istio-locality"] = strings.ReplaceAll(strings.TrimRight(strings.Join([]string{region, zone, c.Locality.SubZone}, "/"), "/"), "/", ".")
 	}
+	if !s.Own {
+		meta := s.meta(fmt.Sprintf("%s-%d", objectName(c.Name), number), labels)
+		meta.Annotations = annotations
+		return kube.ObjectOf(&corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: meta, Spec: spec})
+	}
 	selector := map[string]string{clientLabel: labels[clientLabel], RunLabel: s.Run}
 	return kube.ObjectOf(&appsv1.Deployment{
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}, ObjectMeta: s.meta(objectName(c.Name), nil),
@@ -277,13 +309,7 @@ func workload(s *Settings, c *schedule.Client, number int, nameserver string, de
 
 // detouring is the container that sets the detours of its pod, and ends: nobody else there may.
 func detouring(image, rules string) corev1.Container {
-	return corev1.Container{
-		Name: "faildrill-detour", Image: image, Args: []string{"detour", rules}, Resources: small,
-		SecurityContext: &corev1.SecurityContext{
-			RunAsUser: new(int64), RunAsGroup: new(int64), RunAsNonRoot: new(bool), AllowPrivilegeEscalation: new(bool),
-			Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: []corev1.Capability{"NET_ADMIN"}},
-		},
-	}
+	return corev1.Container{Name: "faildrill-detour", Image: image, Args: []string{"detour", rules}, Resources: small, SecurityContext: NetAdmin()}
 }
 
 // objectName is a client's name as Kubernetes takes it (RFC 1123).

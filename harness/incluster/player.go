@@ -41,6 +41,7 @@ type Options struct {
 	Cluster   *kube.Client
 	Upstreams Upstreams
 	Istioctl  string // the program that looks at the endpoints, too; "": nobody does
+	Envoy     string // the release of the sidecars, if they have to be of it: of the same line
 }
 
 const (
@@ -86,8 +87,9 @@ type player struct {
 	fail  context.CancelCauseFunc
 	fixed map[netip.Addr]bool // see demand.Fixed
 
-	dns     *agent.Conn
-	clients []*client
+	dns        *agent.Conn
+	nameserver string // its address, for pods
+	clients    []*client
 
 	made         time.Time // when the first object was asked for
 	stopWatching context.CancelFunc

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/faildrill/faildrill/harness/agent"
+	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/kube"
 	"github.com/faildrill/faildrill/harness/sidecar"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -23,12 +23,9 @@ import (
 func (p *player) Start(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, readyWithin)
 	defer stop()
-	set := &p.o.Settings
 	p.made = time.Now()
-	if set.Own {
-		if err := p.sink.Undo(undoNamespace(p.o.Cluster, set.Namespace)); err != nil {
-			return err
-		}
+	if err := p.begin(ctx); err != nil {
+		return err
 	}
 	if err := p.startAll(ctx); err != nil {
 		return err
@@ -59,9 +56,12 @@ func (p *player) startPods(ctx context.Context, running <-chan struct{}) error {
 	if err := p.apply(ctx, names); err != nil {
 		return err
 	}
-	service, err := k.Core.CoreV1().Services(set.Namespace).Get(ctx, dnsName, metav1.GetOptions{})
-	if err != nil {
-		return fmt.Errorf("looking for the DNS server's address: %w", err)
+	if set.Own {
+		service, err := k.Core.CoreV1().Services(set.Namespace).Get(ctx, dnsName, metav1.GetOptions{})
+		if err != nil {
+			return fmt.Errorf("looking for the DNS server's address: %w", err)
+		}
+		p.nameserver = service.Spec.ClusterIP
 	}
 	all, ctx := errgroup.WithContext(ctx)
 	configured := make(chan struct{})
@@ -76,7 +76,7 @@ func (p *player) startPods(ctx context.Context, running <-chan struct{}) error {
 		return errors.Join(err, all.Wait())
 	}
 	var before []<-chan struct{}
-	if !set.Istiod.IsValid() {
+	if !set.Own || !set.Istiod.IsValid() {
 		before = append(before, configured)
 	}
 	if len(p.fixed) > 0 {
@@ -85,7 +85,7 @@ func (p *player) startPods(ctx context.Context, running <-chan struct{}) error {
 	p.clients = make([]*client, len(p.s.Clients))
 	for i := range p.s.Clients {
 		all.Go(func() (err error) {
-			p.clients[i], err = p.startClient(ctx, i, service.Spec.ClusterIP, before...)
+			p.clients[i], err = p.startClient(ctx, i, before...)
 			return err
 		})
 	}
@@ -98,12 +98,23 @@ func (p *player) apply(ctx context.Context, made func(*Settings) ([]*kube.Object
 	if err != nil {
 		return err
 	}
-	return rejected(p.o.Cluster.Apply(ctx, os...))
+	return rejected(p.make(ctx, os...))
+}
+
+// make makes objects of the run. In a namespace of somebody else none that is there is touched.
+func (p *player) make(ctx context.Context, os ...*kube.Object) error {
+	if p.o.Settings.Own {
+		return p.o.Cluster.Apply(ctx, os...)
+	}
+	return p.o.Cluster.Create(ctx, os...)
 }
 
 // begun waits until a proxy takes requests by the configuration of 0 s.
 func (p *player) begun(ctx context.Context, x *client) error {
 	if err := p.await(x)(ctx, "took requests", func() (bool, error) { return x.Live(), nil }); err != nil {
+		return err
+	}
+	if err := p.release(x); err != nil {
 		return err
 	}
 	if err := x.Taken(ctx, p.await(x), 0, 0, quiet); err != nil {
@@ -127,14 +138,18 @@ func (p *player) startDNS(ctx context.Context, running <-chan struct{}) error {
 		return err
 	}
 	p.dns = agent.Connect(stream)
-	forward := ""
-	if s, err := k.Core.CoreV1().Services(metav1.NamespaceSystem).Get(ctx, "kube-dns", metav1.GetOptions{}); err == nil {
-		forward = net.JoinHostPort(s.Spec.ClusterIP, "53")
+	if !p.o.Settings.Own {
+		p.nameserver = pod.Status.PodIP // read by who waits for this
+	}
+	// What the pod itself would ask.
+	conf, err := p.dns.Read(ctx, "/etc/resolv.conf", 0)
+	if err != nil {
+		return fmt.Errorf("looking for the cluster's DNS server: %w", err)
 	}
 	if err := after(ctx, running); err != nil {
 		return err
 	}
-	return p.dns.ServeNames(ctx, fmt.Sprintf(":%d", dnsPort), forward, p.answer)
+	return p.dns.ServeNames(ctx, fmt.Sprintf(":%d", dnsPort), forwardOf(conf), p.answer)
 }
 
 // after waits for all that comes before.
@@ -152,16 +167,16 @@ func after(ctx context.Context, before ...<-chan struct{}) error {
 // startClient starts a client after all that comes before it: until it is known where the
 // upstreams are, if its pod has to be told, and until names are answered, if its proxy needs
 // them to find istiod. It looks at once, and would wait a second for the second look.
-func (p *player) startClient(ctx context.Context, i int, nameserver string, before ...<-chan struct{}) (*client, error) {
+func (p *player) startClient(ctx context.Context, i int, before ...<-chan struct{}) (*client, error) {
 	k, set, c := p.o.Cluster, &p.o.Settings, &p.s.Clients[i]
 	if err := after(ctx, before...); err != nil {
 		return nil, err
 	}
-	o, err := workload(set, c, i, nameserver, detours(p.fixed, p.o.Upstreams.Addresses()))
+	o, err := workload(set, c, i, p.nameserver, detours(p.fixed, p.o.Upstreams.Addresses()))
 	if err != nil {
 		return nil, err
 	}
-	if err := k.Apply(ctx, o); err != nil {
+	if err := p.make(ctx, o); err != nil {
 		return nil, err
 	}
 	pod, err := k.Running(ctx, set.Namespace, fmt.Sprintf("%s=%d,%s=%s", clientLabel, i, RunLabel, set.Run), agentContainer)
@@ -181,6 +196,21 @@ func (p *player) startClient(ctx context.Context, i int, nameserver string, befo
 	x.ahead = ahead
 	p.sink.Event(trace.Note{Text: fmt.Sprintf("the clock of %s is ahead by %v, to within %v", c.Name, ahead.Round(time.Microsecond), (trip / 2).Round(time.Microsecond))})
 	return x, nil
+}
+
+// release compares the Envoy of a proxy with the one whose rules were predicted.
+func (p *player) release(x *client) error {
+	if p.o.Envoy == "" {
+		return nil
+	}
+	is, err := x.Release()
+	if err != nil {
+		return err
+	}
+	if !istio.SameLine(is, p.o.Envoy) {
+		return fmt.Errorf("the sidecars here are Envoy %s, and the drill was predicted for Envoy %s: play it with --profile istio=%s,envoy=%s", is, p.o.Envoy, p.s.Profile.Istio, is)
+	}
+	return nil
 }
 
 // askWithin bounds one question to a proxy.

@@ -34,10 +34,15 @@ func (p *player) Stop(ctx context.Context) error {
 	}
 	var removing sync.WaitGroup
 	var upstreams, namespace error
+	set := &p.o.Settings
 	removing.Go(func() { upstreams = p.o.Upstreams.Stop(ctx) })
-	if p.o.Settings.Own {
-		removing.Go(func() { namespace = p.o.Cluster.EndNamespace(ctx, p.o.Settings.Namespace) })
-	}
+	removing.Go(func() {
+		if set.Own {
+			namespace = p.o.Cluster.EndNamespace(ctx, set.Namespace)
+		} else {
+			namespace = Sweep(ctx, p.o.Cluster, set.Namespace, runSelector(set.Run))
+		}
+	})
 	removing.Wait()
 	if upstreams == nil && namespace == nil {
 		namespace = p.sink.Undo(backend.Undo{What: backend.Undone})

@@ -220,7 +220,7 @@ func old(all []listed, now time.Time, keep ...string) []string {
 func prune(ctx context.Context, now time.Time, say Say, keep ...string) {
 	var names []string
 	for _, o := range []ownImage{mockImage, agentImage} {
-		all, err := ours(ctx, "faildrill/"+o.program)
+		all, err := ours(ctx, "faildrill/"+o.programs[0].name)
 		if err != nil {
 			return
 		}

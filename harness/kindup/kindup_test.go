@@ -69,20 +69,20 @@ func TestStatic(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := mockImage.static(script); !errors.Is(err, errStatic) {
+	if err := static(script); !errors.Is(err, errStatic) {
 		t.Errorf("a script: got %v", err)
 	}
-	static := filepath.Join(dir, "mockupstream")
-	cmd := exec.Command("go", "build", "-o", static, "../../mockupstreams/cmd/mockupstream")
+	built := filepath.Join(dir, "mockupstream")
+	cmd := exec.Command("go", "build", "-o", built, "../../mockupstreams/cmd/mockupstream")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if err := mockImage.static(static); err != nil {
+	if err := static(built); err != nil {
 		t.Error(err)
 	}
-	t.Setenv("FAILDRILL_MOCKUPSTREAM", static)
-	if p, err := mockImage.find(); err != nil || p != static {
+	t.Setenv("FAILDRILL_MOCKUPSTREAM", built)
+	if p, err := mockProgram.find(); err != nil || p != built {
 		t.Errorf("got %s, %v", p, err)
 	}
 }

@@ -3,8 +3,10 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -91,12 +93,20 @@ func (c *Client) Apply(ctx context.Context, objects ...*Object) error {
 		if err == nil {
 			_, err = r.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
 		}
-		if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) && apierrors.ReasonForError(err) == metav1.StatusReasonForbidden {
-			return &RefusedError{Object: String(o), Reason: err.Error(), Forbidden: apierrors.IsForbidden(err)}
+		if err := c.applied(o, err); err != nil {
+			return err
 		}
-		if err != nil {
-			return c.sentence("applying "+String(o), err)
-		}
+	}
+	return nil
+}
+
+// applied tells of what came of applying an object.
+func (c *Client) applied(o *Object, err error) error {
+	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) && apierrors.ReasonForError(err) == metav1.StatusReasonForbidden {
+		return &RefusedError{Object: String(o), Reason: err.Error(), Forbidden: apierrors.IsForbidden(err)}
+	}
+	if err != nil {
+		return c.sentence("applying "+String(o), err)
 	}
 	return nil
 }
@@ -177,8 +187,8 @@ func (c *Client) deletePods(ctx context.Context, namespace string) error {
 
 const pollEvery = 100 * time.Millisecond
 
-// until polls. A single answer that fails is not the end; the last one is told when
-// the time is up.
+// until polls. A single answer that fails is not the end, unless it says that it is; the last
+// one is told when the time is up.
 func (c *Client) until(ctx context.Context, what string, done func(context.Context) (bool, error)) error {
 	t := time.NewTicker(pollEvery)
 	defer t.Stop()
@@ -190,6 +200,9 @@ func (c *Client) until(ctx context.Context, what string, done func(context.Conte
 		}
 		if err != nil && ctx.Err() == nil {
 			last = err
+		}
+		if errors.Is(err, ErrImage) {
+			return err
 		}
 		select {
 		case <-t.C:
@@ -250,10 +263,20 @@ func (c *Client) pod(ctx context.Context, namespace, selector, how string, wante
 	return found, err
 }
 
+// ErrImage says that a pod waits for an image that its node cannot have.
+var ErrImage = errors.New("the cluster cannot pull the image")
+
+// unpullable are the kubelet's words for that, after it has tried (k8s.io/kubernetes/pkg/kubelet/images).
+var unpullable = []string{"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 // notReady says what a pod waits for, if it says so itself.
 func notReady(p *corev1.Pod) error {
 	for _, s := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
 		switch {
+		case s.State.Waiting != nil && slices.Contains(unpullable, s.State.Waiting.Reason):
+			return fmt.Errorf("%w %s: %s %s", ErrImage, s.Image, s.State.Waiting.Reason, oneLine(s.State.Waiting.Message))
 		case s.State.Waiting != nil && s.State.Waiting.Reason != "PodInitializing" && s.State.Waiting.Reason != "ContainerCreating":
 			return fmt.Errorf("container %s waits: %s %s", s.Name, s.State.Waiting.Reason, s.State.Waiting.Message)
 		case s.State.Terminated != nil && s.State.Terminated.ExitCode != 0:

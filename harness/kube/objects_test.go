@@ -48,8 +48,8 @@ func TestObjectOf(t *testing.T) {
 // A pod that is not ready says why.
 func TestNotReady(t *testing.T) {
 	for want, p := range map[string]corev1.PodStatus{
-		"container sleep waits: ImagePullBackOff no such image": {ContainerStatuses: []corev1.ContainerStatus{{Name: "sleep", State: corev1.ContainerState{
-			Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such image"},
+		"the cluster cannot pull the image own:1: ImagePullBackOff no such image": {ContainerStatuses: []corev1.ContainerStatus{{Name: "sleep", Image: "own:1", State: corev1.ContainerState{
+			Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such\nimage"},
 		}}}},
 		"container istio-init ended with code 1: refused": {InitContainerStatuses: []corev1.ContainerStatus{{Name: "istio-init", State: corev1.ContainerState{
 			Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Message: "refused"},

@@ -81,6 +81,24 @@ func (x *Proxy) Live() bool {
 	return err == nil && bytes.HasPrefix(b, []byte("LIVE"))
 }
 
+// Release is the proxy's own, 1.40.0 (envoy.admin.v3.ServerInfo: a hash, the release, and how it was built).
+func (x *Proxy) Release() (string, error) {
+	b, err := x.Get("/server_info")
+	if err != nil {
+		return "", x.silent(err)
+	}
+	var info struct{ Version string }
+	if err := json.Unmarshal(b, &info); err != nil {
+		return "", x.silent(err)
+	}
+	parts := strings.Split(info.Version, "/")
+	if len(parts) < 2 {
+		return "", x.silent(fmt.Errorf("its version is %q", info.Version))
+	}
+	release, _, _ := strings.Cut(parts[1], "-") // 1.36.2-dev is of the same line
+	return release, nil
+}
+
 // stats reads the counters and gauges whose names match.
 func (x *Proxy) stats(filter string) (map[string]int64, error) {
 	b, err := x.Get("/stats?filter=" + filter)

@@ -125,7 +125,7 @@ func (a *app) listImages(c *cobra.Command, usual bool) ([]images.Listed, error) 
 	}
 	var got []images.Listed
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		return nil, environmentError{fmt.Errorf("reading what %s says: %w", program, err)}
+		return nil, environmentError{fmt.Errorf("reading what %s says: %w", at, err)}
 	}
 	return got, nil
 }
