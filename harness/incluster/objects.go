@@ -307,6 +307,32 @@ func workload(s *Settings, c *schedule.Client, number int, nameserver string, de
 	})
 }
 
+// Samples are pods as a drill makes them, under names that nobody has: to ask whether a namespace
+// would take them.
+type Samples struct {
+	Client   *kube.Object // its proxy is injected
+	Bare     *kube.Object // the DNS server, an upstream
+	NetAdmin *kube.Object // one that changes its network
+}
+
+// SamplesOf are the pods of a namespace.
+func SamplesOf(namespace, image string) (Samples, error) {
+	const run = "preflight"
+	s := &Settings{Namespace: namespace, Run: run, Agent: image}
+	var out Samples
+	var err error
+	if out.Client, err = workload(s, &schedule.Client{Name: "faildrill-" + run}, 0, "192.0.2.1", detour.Rules{}); err != nil {
+		return out, err
+	}
+	bare := corev1.Container{Name: "bare", Image: image}
+	if out.Bare, err = kube.ObjectOf(Bare(s.meta("faildrill-"+run, nil), bare)); err != nil {
+		return out, err
+	}
+	bare.SecurityContext = NetAdmin()
+	out.NetAdmin, err = kube.ObjectOf(Bare(s.meta("faildrill-"+run, nil), bare))
+	return out, err
+}
+
 // detouring is the container that sets the detours of its pod, and ends: nobody else there may.
 func detouring(image, rules string) corev1.Container {
 	return corev1.Container{Name: "faildrill-detour", Image: image, Args: []string{"detour", rules}, Resources: small, SecurityContext: NetAdmin()}

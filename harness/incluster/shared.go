@@ -59,11 +59,11 @@ func (p *player) begin(ctx context.Context) error {
 	if err := take(ctx, k, set); err != nil {
 		return err
 	}
-	f, err := Foreign(ctx, k, set.Namespace, set.Run)
+	f, err := others(ctx, k, set.Namespace, set.Run)
 	if err != nil {
 		return err
 	}
-	return f.Refusal(k, set.Namespace)
+	return f.refusal(k, set.Namespace)
 }
 
 // take makes the lock.
@@ -80,27 +80,40 @@ func take(ctx context.Context, k *kube.Client, set *Settings) error {
 	if !errors.Is(err, kube.ErrThere) {
 		return err
 	}
-	held, err := holder(ctx, k, set.Namespace)
+	if err := untaken(ctx, k, set.Namespace); err != nil {
+		return err
+	}
+	return fmt.Errorf("namespace %s has been taken and left in this instant: try again", set.Namespace)
+}
+
+// untaken is an error that says who has the lock; nil: nobody.
+func untaken(ctx context.Context, k *kube.Client, namespace string) error {
+	ms, err := k.List(ctx, configMaps, namespace, "")
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("namespace %s is taken by %s: wait for it, or, if nobody plays there any more, %s", set.Namespace, held, cleaning(k, set.Namespace))
+	i := slices.IndexFunc(ms, func(m kube.Object) bool { return m.GetName() == lockName })
+	switch {
+	case i < 0:
+		return nil
+	case ms[i].GetLabels()[RunLabel] == "":
+		return fmt.Errorf("namespace %s has a ConfigMap %s that is no drill's: a drill wants a namespace of its own", namespace, lockName)
+	}
+	d, _ := ms[i].Object["data"].(map[string]any) // one without says nothing of itself
+	return fmt.Errorf("namespace %s is taken by the run %v of %v, since %v: wait for it, or, if nobody plays there any more, %s",
+		namespace, d["run"], d["host"], d["since"], cleaning(k, namespace))
 }
 
-// holder says who has the lock.
-func holder(ctx context.Context, k *kube.Client, namespace string) (string, error) {
-	ms, err := k.List(ctx, configMaps, namespace, RunLabel)
+// Vacant is an error of one sentence that says why no drill can begin in a namespace, nil if one can.
+func Vacant(ctx context.Context, k *kube.Client, namespace string) error {
+	if err := untaken(ctx, k, namespace); err != nil {
+		return err
+	}
+	f, err := others(ctx, k, namespace, "")
 	if err != nil {
-		return "", err
+		return err
 	}
-	for i := range ms {
-		if ms[i].GetName() != lockName {
-			continue
-		}
-		d, _ := ms[i].Object["data"].(map[string]any) // one without says nothing of itself
-		return fmt.Sprintf("run %v of %v, since %v", d["run"], d["host"], d["since"]), nil
-	}
-	return "a ConfigMap " + lockName + " that is no run's", nil
+	return f.refusal(k, namespace)
 }
 
 // cleaning is the command that removes what runs left in a namespace.
@@ -112,15 +125,15 @@ func cleaning(k *kube.Client, namespace string) string {
 	return command
 }
 
-// Others are what is in a namespace and not a run's.
-type Others struct {
-	Foreign []string // objects of somebody else, as kind/name
-	Left    []string // runs that left something, or go on
+// strangers are what is in a namespace and not a run's.
+type strangers struct {
+	foreign []string // objects of somebody else, as kind/name
+	left    []string // runs that left something, or go on
 }
 
-// Foreign looks for what is not of the run: pods, and whatever configures proxies.
-func Foreign(ctx context.Context, k *kube.Client, namespace, run string) (Others, error) {
-	var o Others
+// others looks for what is not of the run: pods, and whatever configures proxies.
+func others(ctx context.Context, k *kube.Client, namespace, run string) (strangers, error) {
+	var o strangers
 	kinds := slices.DeleteFunc(slices.Concat(Made, Looked), func(r kube.Resource) bool { return r == configMaps })
 	found, errs := make([][]kube.Object, len(kinds)), make([]error, len(kinds))
 	var looking sync.WaitGroup
@@ -132,9 +145,9 @@ func Foreign(ctx context.Context, k *kube.Client, namespace, run string) (Others
 		for j := range found[i] {
 			switch of, ours := found[i][j].GetLabels()[RunLabel]; {
 			case !ours:
-				o.Foreign = append(o.Foreign, kube.String(&found[i][j]))
-			case of != run && !slices.Contains(o.Left, of):
-				o.Left = append(o.Left, of)
+				o.foreign = append(o.foreign, kube.String(&found[i][j]))
+			case of != run && !slices.Contains(o.left, of):
+				o.left = append(o.left, of)
 			}
 		}
 	}
@@ -144,17 +157,22 @@ func Foreign(ctx context.Context, k *kube.Client, namespace, run string) (Others
 // mostNamed bounds how many objects a sentence names.
 const mostNamed = 5
 
-// Refusal says why no drill is played in the namespace, nil if one is.
-func (o Others) Refusal(k *kube.Client, namespace string) error {
-	switch n := len(o.Foreign); {
+// refusal says why no drill is played in the namespace, nil if one is.
+func (o strangers) refusal(k *kube.Client, namespace string) error {
+	switch n := len(o.foreign); {
 	case n > mostNamed:
-		return fmt.Errorf("namespace %s has other things than drills, %s and %d more: a drill wants a namespace of its own", namespace, strings.Join(o.Foreign[:mostNamed], ", "), n-mostNamed)
+		return fmt.Errorf("namespace %s has other things than drills, %s and %d more: a drill wants a namespace of its own", namespace, strings.Join(o.foreign[:mostNamed], ", "), n-mostNamed)
 	case n > 0:
-		return fmt.Errorf("namespace %s has other things than drills, %s: a drill wants a namespace of its own", namespace, strings.Join(o.Foreign, ", "))
-	case len(o.Left) > 0:
-		return fmt.Errorf("namespace %s has what the run %s left: %s", namespace, strings.Join(o.Left, ", "), cleaning(k, namespace))
+		return fmt.Errorf("namespace %s has other things than drills, %s: a drill wants a namespace of its own", namespace, strings.Join(o.foreign, ", "))
+	case len(o.left) > 0:
+		return fmt.Errorf("namespace %s has what the run %s left: %s", namespace, strings.Join(o.left, ", "), cleaning(k, namespace))
 	}
 	return nil
+}
+
+// SweepAll removes what any run left.
+func SweepAll(ctx context.Context, k *kube.Client, namespace string) error {
+	return Sweep(ctx, k, namespace, RunLabel)
 }
 
 // Sweep removes what has the labels from a namespace, and waits until its pods are gone; last

@@ -16,6 +16,8 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/kindcluster/inside"
+	"github.com/faildrill/faildrill/harness/backend/usercluster"
+	user "github.com/faildrill/faildrill/harness/backend/usercluster/inside"
 	"github.com/faildrill/faildrill/harness/child"
 	"github.com/faildrill/faildrill/harness/images"
 	"github.com/faildrill/faildrill/harness/kindup"
@@ -24,7 +26,7 @@ import (
 func main() {
 	if len(os.Args) == 1 {
 		signal.Ignore(os.Interrupt) // Ctrl-C is for who started this, who says so
-		os.Exit(child.Serve(inside.Play, inside.Orphaned))
+		os.Exit(child.Serve(play, inside.Orphaned))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -104,10 +106,50 @@ func do(ctx context.Context, args []string, say kindup.Say) error {
 			return kindup.Load(ctx, file, say)
 		}
 		return kindup.Save(ctx, kindup.Options{Mirror: images.FromEnvironment()}, file, say)
+	case "cluster preflight":
+		return preflight(ctx, os.Stdin, os.Stdout)
+	case "cluster clean":
+		return clean(ctx, os.Stdin)
 	case "undo":
 		return undo(ctx, os.Stdin)
 	}
 	return errVerb
+}
+
+// play plays a job of whichever backend.
+func play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error) {
+	var of struct {
+		Backend string `json:"backend"`
+	}
+	if err := json.Unmarshal(job, &of); err != nil {
+		return nil, fmt.Errorf("reading the job: %w", err)
+	}
+	if of.Backend == usercluster.Name {
+		return user.Play(ctx, job, sink)
+	}
+	return inside.Play(ctx, job, sink)
+}
+
+// preflight answers a usercluster.Question with a usercluster.Report.
+func preflight(ctx context.Context, in io.Reader, out io.Writer) error {
+	var q usercluster.Question
+	if err := json.NewDecoder(in).Decode(&q); err != nil {
+		return fmt.Errorf("reading the question: %w", err)
+	}
+	r, err := user.Preflight(ctx, q)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(r)
+}
+
+// clean removes what runs left in the namespace of a usercluster.Question.
+func clean(ctx context.Context, in io.Reader) error {
+	var q usercluster.Question
+	if err := json.NewDecoder(in).Decode(&q); err != nil {
+		return fmt.Errorf("reading what is to be cleaned: %w", err)
+	}
+	return user.Clean(ctx, &q.Settings)
 }
 
 // undo undoes the entries of a journal, one an object, in their order.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/faildrill/faildrill/harness/backend/kindcluster"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/backend/model"
+	"github.com/faildrill/faildrill/harness/backend/usercluster"
 	"github.com/faildrill/faildrill/harness/binaries"
 	"github.com/faildrill/faildrill/harness/sandbox"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -32,11 +34,11 @@ func drillsOf(parts []part) []*schedule.Drill {
 }
 
 // backends are the words after --on.
-var backends = []string{"model", "inproc", "envoy", "kind"}
+var backends = []string{"model", "inproc", "envoy", "kind", "cluster"}
 
 // cast gives every drill its backend. With several Envoys named each drill is
 // played on each of them.
-func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
+func (f *runFlags) cast(ctx context.Context, drills []*schedule.Drill) ([]part, error) {
 	var parts []part
 	switch f.on {
 	case "model", "inproc":
@@ -63,6 +65,9 @@ func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
 		}
 		return parts, nil
 	}
+	if f.on == usercluster.Name {
+		return f.onCluster(ctx, drills)
+	}
 	casts, err := f.casts()
 	if err != nil {
 		return nil, err
@@ -78,6 +83,25 @@ func (f *runFlags) cast(drills []*schedule.Drill) ([]part, error) {
 			}
 			parts = append(parts, part{d, b, f.scale, name})
 		}
+	}
+	return parts, nil
+}
+
+// onCluster has the user's own cluster play, after a look at it.
+func (f *runFlags) onCluster(ctx context.Context, drills []*schedule.Drill) ([]part, error) {
+	set := f.cluster.settings()
+	set.Profile = f.profile != ""
+	b, err := usercluster.New(ctx, set, usercluster.SizeOf(drills))
+	if err != nil {
+		return nil, clusterError(err)
+	}
+	var parts []part
+	for i, name := range folderNames(drills) {
+		d, err := b.Live(drills[i])
+		if err != nil {
+			return nil, environmentError{err}
+		}
+		parts = append(parts, part{d, b, f.scale, name})
 	}
 	return parts, nil
 }

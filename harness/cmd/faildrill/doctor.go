@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend/kindcluster"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
+	"github.com/faildrill/faildrill/harness/backend/usercluster"
 	"github.com/faildrill/faildrill/harness/doctor"
 	"github.com/faildrill/faildrill/harness/sandbox"
 )
@@ -27,17 +29,33 @@ func kindStatus(ctx context.Context) (string, error) {
 func (a *app) doctor() *cobra.Command {
 	var output string
 	var required []string
+	var cluster clusterFlags
+	var role bool
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what this machine can rehearse on, what is missing, and how to get it",
 		Long: "doctor looks for what the backends need - namespaces, faildrill-live, Envoy, istiod, istioctl, space for the\n" +
 			"cache - and for runs that were kept. It changes nothing.\n" +
 			"For each thing that is missing it names the command that gets it.\n\n" +
+			"With --context and --namespace it looks at that namespace of your own cluster, and at nothing else: whether a drill\n" +
+			"would be taken there, and what it would lack. --role prints the Role that is enough for --namespace.\n\n" +
 			"Exit code: 0, or 3 when a backend that is required cannot run.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := knownOutput(output); err != nil {
 				return err
+			}
+			switch {
+			case role && cluster.namespace == "":
+				return usageError{errors.New("--role wants --namespace")}
+			case role:
+				fmt.Fprint(a.out, usercluster.RoleFor(cluster.namespace))
+				return nil
+			case cluster.given():
+				if err := cluster.check("doctor of your own cluster"); err != nil {
+					return err
+				}
+				return a.preflight(cmd.Context(), &cluster, output)
 			}
 			for _, r := range required {
 				if !slices.Contains(doctor.Names(), r) {
@@ -67,5 +85,7 @@ func (a *app) doctor() *cobra.Command {
 	}
 	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	c.Flags().StringSliceVar(&required, "require", nil, "backends that have to run: "+strings.Join(doctor.Names(), ", "))
+	c.Flags().BoolVar(&role, "role", false, "print the Role and RoleBinding for drills in --namespace, for kubectl apply")
+	cluster.registerImage(c)
 	return c
 }

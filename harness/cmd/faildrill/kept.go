@@ -104,14 +104,20 @@ func there(es []kept.Entry) string {
 
 func (a *app) clean() *cobra.Command {
 	var list bool
+	var cluster clusterFlags
 	c := &cobra.Command{
 		Use:   "clean [RUN...]",
 		Short: "End kept runs, and remove what killed ones left",
 		Long: "clean ends the runs that faildrill run --keep left standing: all of them, or those that are named by their name,\n" +
 			"scenario or folder. Their run folders stay. It also removes what runs left on a cluster or in Docker that were\n" +
 			"killed, as their journals have it: of all of them, or of the scenarios that are named. A run that goes on is left\n" +
-			"alone.",
+			"alone.\n\n" +
+			"With --context and --namespace it removes all that any run left in that namespace of your own cluster, also one of\n" +
+			"another machine: only when nobody plays there.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cluster.given() {
+				return a.cleanCluster(cmd.Context(), &cluster, args)
+			}
 			r, es, err := keptRuns()
 			if err != nil {
 				return err
@@ -151,6 +157,7 @@ func (a *app) clean() *cobra.Command {
 			return a.undo(cmd.Context(), undone)
 		},
 	}
+	cluster.register(c)
 	c.Flags().BoolVar(&list, "list", false, "list the kept runs and the killed ones, and clean nothing")
 	return c
 }

@@ -126,7 +126,7 @@ func (a *app) playAgain(ctx context.Context, dirs []string, f *replayFlags) erro
 		if err != nil {
 			return err
 		}
-		p, err := partOf(s)
+		p, err := partOf(ctx, s)
 		if err != nil {
 			return fmt.Errorf("playing %s again: %w", dir, err)
 		}
@@ -159,7 +159,7 @@ func (a *app) playAgain(ctx context.Context, dirs []string, f *replayFlags) erro
 
 // partOf is a stored drill with the backend that played it: what its flags say is
 // what they say to run.
-func partOf(s harness.Stored) (part, error) {
+func partOf(ctx context.Context, s harness.Stored) (part, error) {
 	var f runFlags
 	c := &cobra.Command{}
 	f.register(c)
@@ -170,7 +170,7 @@ func partOf(s harness.Stored) (part, error) {
 		return part{}, err
 	}
 	f.scale = s.Scale
-	parts, err := f.cast(drillsOf([]part{{drill: s.Drill}}))
+	parts, err := f.cast(ctx, drillsOf([]part{{drill: s.Drill}}))
 	if err != nil {
 		return part{}, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
+	"github.com/faildrill/faildrill/harness/backend/usercluster"
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -33,6 +34,7 @@ type runFlags struct {
 	fix          bool
 	keep         bool
 	loopback     bool
+	cluster      clusterFlags
 }
 
 func (a *app) run() *cobra.Command {
@@ -43,7 +45,8 @@ func (a *app) run() *cobra.Command {
 		Long: "run plays drills on a backend, and judges them by their expectations; without any, by whether clients still fail\n" +
 			"after the drill has settled. Everything about a run is kept in a folder: see judge and replay.\n\n" +
 			"model is the prediction alone, in virtual time; inproc has real sockets, and the engine for a proxy; envoy is real\n" +
-			"Envoy, which faildrill doctor says how to get.\n\n" +
+			"Envoy, which faildrill doctor says how to get; kind is a cluster of this machine (faildrill kind up), and cluster is your\n" +
+			"own: a namespace that is made for drills, named by --context and --namespace (faildrill doctor looks at it).\n\n" +
 			"Exit code: 0 passed, 1 an expectation failed, 2 bad input or a rejected configuration, 3 something broke underneath,\n" +
 			"4 inconclusive, 5 the run did something that the model does not permit, 130 interrupted.",
 		Args: needFiles,
@@ -55,7 +58,8 @@ func (a *app) run() *cobra.Command {
 
 func (f *runFlags) register(c *cobra.Command) {
 	f.inputFlags.register(c)
-	c.Flags().StringVar(&f.on, "on", "inproc", "backend: model, inproc, envoy or kind")
+	c.Flags().StringVar(&f.on, "on", "inproc", "backend: model, inproc, envoy, kind or cluster")
+	f.cluster.registerImage(c)
 	c.Flags().StringVar(&f.controlPlane, "control-plane", string(localenvoy.Istiod), "where Envoy's configuration comes from: istiod, or builtin for the prediction of it")
 	c.Flags().StringVar(&f.envoy, "envoy", "", "releases of Envoy to play on, as 1.36,1.40 (default: the drill's own, else the newest in the cache)")
 	c.Flags().IntVarP(&f.parallel, "parallel", "j", 16, "drills side by side")
@@ -73,6 +77,13 @@ func (f *runFlags) check() error {
 	}
 	if c := localenvoy.ControlPlane(f.controlPlane); c != localenvoy.Istiod && c != localenvoy.Builtin {
 		return usageError{fmt.Errorf("unknown control plane %q; expected %s or %s", f.controlPlane, localenvoy.Istiod, localenvoy.Builtin)}
+	}
+	if f.on == usercluster.Name {
+		if err := f.cluster.check("--on cluster"); err != nil {
+			return err
+		}
+	} else if f.cluster.given() {
+		return usageError{fmt.Errorf("--context, --namespace, --kubeconfig and --image are for --on cluster, found --on %s", f.on)}
 	}
 	if f.keep && f.on != "envoy" {
 		return usageError{fmt.Errorf("--keep with --on %s; only runs on envoy can be kept", f.on)}
@@ -102,7 +113,7 @@ func (a *app) play(ctx context.Context, args []string, f *runFlags) error {
 			return err
 		}
 	}
-	parts, err := f.cast(drills)
+	parts, err := f.cast(ctx, drills)
 	if err != nil {
 		return err
 	}
