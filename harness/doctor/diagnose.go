@@ -104,7 +104,7 @@ func Diagnose(f Facts) Report {
 			backend(EnvoyBuiltin, builtin, []Check{live, envoy, inotify}),
 			backend(EnvoyIstiod, "real Envoy, configured by real istiod", []Check{live, envoy, istiod, namespaces, inotify}),
 			backend(Kind, "real Envoy and istiod in a kind cluster", needed),
-			{Name: Cluster, Note: "not part of this release", Fixes: []string{}},
+			{Name: Cluster, Note: "no namespace of your own cluster is named: faildrill doctor --context CONTEXT --namespace NAMESPACE looks at it", Fixes: []string{}},
 		},
 		Checks:   []Check{namespaces, live, envoy, istiod, istioctl, inotify, f.Cache.check(), golang, docker, kind},
 		KeptRuns: append([]string{}, f.KeptRuns...),

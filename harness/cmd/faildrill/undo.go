@@ -37,11 +37,13 @@ func whatIsLeft(l journal.Left) string {
 	}
 	var parts []string
 	for _, u := range l.Entries {
+		what := u.What
 		for _, k := range []string{"namespace", "label"} {
 			if v := u.Args[k]; v != "" {
-				parts = append(parts, u.What+" "+v)
+				what += " " + v
 			}
 		}
+		parts = append(parts, what)
 	}
 	return "to do: " + strings.Join(parts, ", ")
 }
