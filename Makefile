@@ -7,7 +7,7 @@ FAILDRILL := $(GO) run ./harness/cmd/faildrill
 # Property tests draw the same cases in every run; `make fuzz` looks for new ones.
 export RAPID_SEED ?= 1
 
-.PHONY: translate help drill build test test-race e2e kill-kind differential kill-list fuzz bench bench-envoy tools update verify clean
+.PHONY: translate help drill build image test test-race e2e kill-kind differential kill-list fuzz bench bench-envoy tools update verify clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ drill: ## predict the external-failover recipe, then rehearse it with the fix
 # Static, because some of them go into images that have nothing else.
 build: ## build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -o bin/ ./harness/cmd/... ./mockupstreams/cmd/mockupstream
+
+IMAGE ?= faildrill/faildrill:latest
+image: build ## the image of what drills run in your own cluster, as IMAGE; docker push is yours
+	@hack/image.sh "$(IMAGE)"
 
 # Packages that keep time run one by one: beside others two cores are too few.
 test: ## everything hermetic; needs Go alone

@@ -32,7 +32,9 @@ import (
 	"github.com/faildrill/faildrill/harness/backend/kindcluster"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
 	"github.com/faildrill/faildrill/harness/backend/model"
+	"github.com/faildrill/faildrill/harness/backend/usercluster"
 	"github.com/faildrill/faildrill/harness/check"
+	"github.com/faildrill/faildrill/harness/istio"
 	"github.com/faildrill/faildrill/harness/report"
 	"github.com/faildrill/faildrill/harness/result"
 	"github.com/faildrill/faildrill/harness/sandbox"
@@ -77,6 +79,7 @@ var suites = sync.OnceValue(func() []suite {
 		onEnvoy("envoy", localenvoy.Istiod),
 		onEnvoy("envoy-builtin", localenvoy.Builtin),
 		onKind(),
+		onCluster(),
 	}
 	for i := range s {
 		switch {
@@ -138,6 +141,48 @@ func onKind() suite {
 	}
 	s.envoys = []string{b.Envoy()}
 	s.on = func(d *schedule.Drill) (*schedule.Drill, backend.Backend, error) {
+		d, err := b.Live(d)
+		return d, b, err
+	}
+	return s
+}
+
+// clusterVariable names a namespace of a cluster of somebody's own, as CONTEXT/NAMESPACE, and
+// clusterProfile the releases that run there, where the proxy's image does not tell.
+const (
+	clusterVariable = "FAILDRILL_E2E_CONTEXT"
+	clusterProfile  = "FAILDRILL_E2E_PROFILE"
+)
+
+// onCluster is that namespace, if one is named. It has one drill at a time.
+func onCluster() suite {
+	s := suite{name: usercluster.Name, share: kindShare, after: true}
+	where := os.Getenv(clusterVariable)
+	slash := strings.LastIndex(where, "/") // a context may have some itself
+	if slash < 0 {
+		s.why = "$" + clusterVariable + " names no CONTEXT/NAMESPACE"
+		return s
+	}
+	set := usercluster.Settings{Context: where[:slash], Namespace: where[slash+1:], Profile: os.Getenv(clusterProfile)}
+	named, err := istio.ParseProfile(cmp.Or(set.Profile, istio.DefaultProfile().Istio))
+	if err != nil {
+		s.why = fmt.Sprintf("$%s: %v", clusterProfile, err)
+		return s
+	}
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	b, err := usercluster.New(ctx, set, usercluster.Smallest)
+	if err != nil {
+		s.why = err.Error()
+		return s
+	}
+	s.what = "Kubernetes " + b.Report().Kubernetes
+	s.on = func(d *schedule.Drill) (*schedule.Drill, backend.Backend, error) {
+		if set.Profile != "" && d.Profile == istio.DefaultProfile() { // it is about no release
+			own := *d
+			own.Profile = named
+			d = &own
+		}
 		d, err := b.Live(d)
 		return d, b, err
 	}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The Ginkgo suite: scenarios x backends. Says first which backends run.
 # OUT is where the reports go; E2E_REQUIRE names backends that have to run, E2E_ONLY the
-# only ones to play on, E2E_SCENARIOS the files or folders to play.
+# only ones to play on, E2E_SCENARIOS the files or folders to play. FAILDRILL_E2E_CONTEXT, as CONTEXT/NAMESPACE, names
+# a namespace for drills of a cluster of your own, and FAILDRILL_E2E_PROFILE the releases there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${OUT:-out/e2e}

@@ -40,8 +40,8 @@ type Settings struct {
 	Kubeconfig string `json:"kubeconfig"` // "": where kubectl looks
 	Namespace  string `json:"namespace"`
 	Image      string `json:"image"` // of what drills run in pods; "": the one that kind up builds
-	// Profile says that the user named the releases to predict with.
-	Profile bool `json:"profile,omitempty"`
+	// Profile is what the user says of the releases there, "": nothing.
+	Profile string `json:"profile,omitempty"`
 }
 
 // Job is what the program is told.
@@ -178,7 +178,7 @@ func (b Backend) Flags() string {
 // Live is a drill as the cluster plays it: predicted with the Istio that is there, unless the
 // user named the releases, or the drill is about another one.
 func (b Backend) Live(d *schedule.Drill) (*schedule.Drill, error) {
-	if b.set.Profile || b.report.Istio == "" || d.Profile.Istio != istio.DefaultProfile().Istio || istio.SameLine(d.Profile.Istio, b.report.Istio) {
+	if b.set.Profile != "" || b.report.Istio == "" || d.Profile.Istio != istio.DefaultProfile().Istio || istio.SameLine(d.Profile.Istio, b.report.Istio) {
 		return d, nil
 	}
 	p, err := istio.ParseProfile(b.report.Istio)
@@ -201,10 +201,19 @@ func (b Backend) Play(ctx context.Context, s *schedule.Schedule, sink backend.Si
 	return child.Run(ctx, exec.Command(b.program), Job{Backend: Name, Settings: b.set, Schedule: s}, sink)
 }
 
+// plays are the releases that play, as far as they are known before: the sidecars say themselves which
+// Envoy they are, when they have started.
+func (b Backend) plays() demand.Cluster {
+	c := demand.Cluster{Istio: b.report.Istio}
+	if p, err := istio.ParseProfile(b.set.Profile); b.set.Profile != "" && err == nil {
+		c.Istio, c.Envoy = p.Istio, p.Envoy
+	}
+	return c
+}
+
 // Missing lists what the schedule needs and this backend lacks.
 func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
-	// The sidecars say themselves which Envoy they are, when they have started.
-	ms := demand.Missing(s, demand.Cluster{Istio: b.report.Istio})
+	ms := demand.Missing(s, b.plays())
 	add := func(feature, why string, args ...any) {
 		ms = append(ms, backend.Missing{Feature: feature, Why: fmt.Sprintf(why, args...)})
 	}

@@ -90,7 +90,7 @@ func (f *runFlags) cast(ctx context.Context, drills []*schedule.Drill) ([]part, 
 // onCluster has the user's own cluster play, after a look at it.
 func (f *runFlags) onCluster(ctx context.Context, drills []*schedule.Drill) ([]part, error) {
 	set := f.cluster.settings()
-	set.Profile = f.profile != ""
+	set.Profile = f.profile
 	b, err := usercluster.New(ctx, set, usercluster.SizeOf(drills))
 	if err != nil {
 		return nil, clusterError(err)
