@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/faildrill/faildrill/harness/detour"
 	"github.com/faildrill/faildrill/harness/kube"
@@ -79,7 +80,8 @@ func names(s *Settings) ([]*kube.Object, error) {
 		n := &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: s.meta(s.Namespace, map[string]string{"istio-injection": "enabled"})}
 		n.Namespace = ""
 		ports := []corev1.ServicePort{
-			{Name: "dns", Protocol: corev1.ProtocolUDP, Port: dnsPort}, {Name: "dns-tcp", Protocol: corev1.ProtocolTCP, Port: dnsPort},
+			{Name: "dns", Protocol: corev1.ProtocolUDP, Port: dnsPort, TargetPort: intstr.FromInt32(dnsPort)},
+			{Name: "dns-tcp", Protocol: corev1.ProtocolTCP, Port: dnsPort, TargetPort: intstr.FromInt32(dnsPort)},
 		}
 		made = append(made, n, &corev1.Service{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: s.meta(dnsName, dns),

@@ -104,7 +104,7 @@ func (u *Upstreams) start(ctx context.Context, i, j int, ip netip.Addr) error {
 	if err := u.k.Create(ctx, objects...); err != nil {
 		return err
 	}
-	ready, err := u.k.Ready(ctx, u.o.Namespace, fmt.Sprintf("%s=%s,%s=%s", incluster.RunLabel, u.o.Run, label, number(i, j)))
+	ready, err := u.k.Running(ctx, u.o.Namespace, fmt.Sprintf("%s=%s,%s=%s", incluster.RunLabel, u.o.Run, label, number(i, j)), container)
 	if err != nil {
 		return err
 	}
