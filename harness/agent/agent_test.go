@@ -24,6 +24,7 @@ import (
 	"github.com/faildrill/faildrill/harness/probe"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
+	"github.com/faildrill/faildrill/mockupstreams"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -232,5 +233,36 @@ func TestStreamEnds(t *testing.T) {
 	<-c.Done()
 	if _, _, err := c.Clock(t.Context()); !errors.Is(err, errEnded) || !errors.Is(c.Err(), errEnded) {
 		t.Errorf("got %v, %v", err, c.Err())
+	}
+}
+
+// The control API of an upstream is asked through the agent beside it.
+func TestRoundTrip(t *testing.T) {
+	c, hangUp := connect(t)
+	s, err := mockupstreams.Start(mockupstreams.Config{Name: "east", Listen: []string{"127.0.0.1:0"}, Control: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	control := mockupstreams.Client{URL: "http://" + s.ControlAddr(), HTTP: &http.Client{Transport: c}}
+	if err := control.Await(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := control.Apply(t.Context(), mockupstreams.Fault{Name: "flaky", Status: 503}); err != nil {
+		t.Fatal(err)
+	}
+	if fs, err := control.Faults(t.Context()); err != nil || len(fs) != 1 || fs[0].Name != "flaky" {
+		t.Errorf("got %v, %v", fs, err)
+	}
+	if err := control.Heal(t.Context(), "flaky"); err != nil {
+		t.Error(err)
+	}
+	if err := control.Heal(t.Context(), "flaky"); err == nil || !strings.Contains(err.Error(), "flaky") {
+		t.Errorf("healed twice: got %v, want the API's own words", err)
+	}
+	hangUp()
+	<-c.Done()
+	if _, err := control.Faults(t.Context()); !errors.Is(err, errEnded) {
+		t.Errorf("got %v", err)
 	}
 }
