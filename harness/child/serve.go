@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 
@@ -32,6 +33,9 @@ func Serve(play Play, orphaned func(job []byte, played <-chan struct{})) int {
 	// What the child starts must not hold them open.
 	syscall.CloseOnExec(jobFile)
 	syscall.CloseOnExec(eventsFile)
+	// What a library says to a parent that is gone must not end the child before it has undone
+	// what it did (os/signal: SIGPIPE). What the child starts has the signal as it was.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	in, out := os.NewFile(jobFile, "job"), os.NewFile(eventsFile, "events")
 	s := bufio.NewScanner(in)
 	s.Buffer(make([]byte, 0, 1<<16), longestLine)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -38,14 +40,22 @@ type Client struct {
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 }
 
+// silence has the libraries say nothing: what goes wrong is in the errors.
+var silence = sync.OnceFunc(func() {
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	_ = flags.Set("stderrthreshold", "FATAL") // it is one of its words
+	klog.SetOutput(io.Discard)
+	klog.LogToStderr(false)
+})
+
 // ErrNoContext says that the kubeconfig has no context of the name.
 var ErrNoContext = errors.New("no such context")
 
 // New reads a kubeconfig ("": where kubectl looks) and picks the context by its name. The
 // current context is never taken: a drill changes a cluster only that was named.
 func New(kubeconfig, name string) (*Client, error) {
-	klog.SetOutput(io.Discard) // what goes wrong is in the errors
-	klog.LogToStderr(false)
+	silence()
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: name})
