@@ -79,19 +79,24 @@ func (b Backend) Envoy() string { return b.envoy }
 func (Backend) Name() string { return Name }
 
 // Live is a drill as the cluster plays it: predicted with the releases that are there, unless
-// it is about releases whose rules were not measured, or about another Envoy than its Istio's own.
+// it is about releases whose rules were not measured, or about another Envoy than its Istio's own. A
+// drill of the default Istio is about no release, and is predicted with the cluster's.
 func (b Backend) Live(d *schedule.Drill) (*schedule.Drill, error) {
-	if d.Profile.EnvoyMark != istio.Measured || istio.SameLine(d.Profile.Envoy, b.envoy) {
-		return d, nil
-	}
 	shipped, err := istio.ParseProfile(d.Profile.Istio)
 	if err != nil {
 		return nil, err
 	}
-	if !istio.SameLine(shipped.Envoy, d.Profile.Envoy) {
+	if d.Profile.EnvoyMark != istio.Measured || !istio.SameLine(shipped.Envoy, d.Profile.Envoy) {
 		return d, nil
 	}
-	p, err := istio.ParseProfile(fmt.Sprintf("istio=%s,envoy=%s", d.Profile.Istio, b.envoy))
+	release := d.Profile.Istio
+	if istio.SameLine(release, istio.DefaultProfile().Istio) && !istio.SameLine(release, b.istio) {
+		release = b.istio
+	}
+	if release == d.Profile.Istio && istio.SameLine(d.Profile.Envoy, b.envoy) {
+		return d, nil
+	}
+	p, err := istio.ParseProfile(fmt.Sprintf("istio=%s,envoy=%s", release, b.envoy))
 	if err != nil {
 		return nil, err
 	}

@@ -78,21 +78,24 @@ func faults(behaviours ...string) []schedule.Step {
 
 // A drill is predicted with what plays, unless it is about a release that nobody measured.
 func TestLive(t *testing.T) {
-	b := Backend{istio: "1.31.0", envoy: "1.40.0"}
-	for from, want := range map[string]string{"istio=1.31,envoy=1.39.3": "1.40.0", "istio=1.31,envoy=1.40": "1.40", "istio=1.31,envoy=1.36": "", "1.19": ""} {
-		p, err := istio.ParseProfile(from)
+	for _, c := range []struct{ istio, envoy, from, want string }{
+		{"1.31.0", "1.40.0", "istio=1.31,envoy=1.39.3", "1.31 1.40.0"},
+		{"1.31.0", "1.40.0", "istio=1.31,envoy=1.40", "1.31 1.40"},
+		{"1.31.0", "1.40.0", "istio=1.31,envoy=1.36", "1.31 1.36"}, // it is about that Envoy
+		{"1.31.0", "1.40.0", "1.19", "1.19 1.27"},                  // and it about that Istio
+		{"1.31.0", "1.39.1", "1.31", "1.31 1.39"},
+		{"1.30.2", "1.38.1", "1.31", "1.30.2 1.38.1"},
+	} {
+		p, err := istio.ParseProfile(c.from)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := b.Live(&schedule.Drill{Profile: p})
+		d, err := Backend{istio: c.istio, envoy: c.envoy}.Live(&schedule.Drill{Profile: p})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want == "" {
-			want = p.Envoy
-		}
-		if d.Profile.Envoy != want {
-			t.Errorf("%s: played with %s, want %s", from, d.Profile.Envoy, want)
+		if got := d.Profile.Istio + " " + d.Profile.Envoy; got != c.want {
+			t.Errorf("%s on Istio %s with Envoy %s: played with %s, want %s", c.from, c.istio, c.envoy, got, c.want)
 		}
 	}
 }
