@@ -3,6 +3,7 @@ package kindup
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,6 +108,16 @@ func TestOptions(t *testing.T) {
 	}
 	if m, err := markOf(map[string]string{markKey: "1"}); err != nil || len(m.chosen.Regions) != 0 {
 		t.Errorf("a cluster for which nothing was chosen: got %+v, %v", m, err)
+	}
+	// Which agents its nodes have is known of a cluster that says so.
+	if m.lacks("agent:1") || !m.with("agent:1").lacks("agent:2") || m.with("agent:1").with("agent:2").lacks("agent:1") {
+		t.Error("the nodes lack what was loaded, or have what was not")
+	}
+	for n := range 2 * mostAgents {
+		m = m.with(fmt.Sprint("agent:", n)).with("agent:own")
+	}
+	if len(m.agents) != mostAgents || m.lacks("agent:own") || !m.lacks("agent:1") {
+		t.Errorf("got %q", m.agents)
 	}
 	for _, text := range []string{"{", `{"regions": ["a b"]}`} {
 		if _, err := markOf(map[string]string{markKey: "1", chosenKey: text}); err == nil {

@@ -221,6 +221,7 @@ func replaceFile(name, text string) (err error) {
 type mark struct {
 	fingerprint string
 	chosen      Options
+	agents      []string // the images of faildrill-agent that its nodes have; empty: not known
 }
 
 // The mark's place in the cluster.
@@ -228,7 +229,21 @@ const (
 	markName  = "faildrill"
 	markKey   = "fingerprint"
 	chosenKey = "chosen"
+	agentsKey = "agents"
 )
+
+// mostAgents are remembered, those of the latest builds.
+const mostAgents = 50
+
+// with is the mark after another image was loaded.
+func (m mark) with(agent string) mark {
+	m.agents = append(slices.DeleteFunc(slices.Clone(m.agents), func(a string) bool { return a == agent }), agent)
+	m.agents = m.agents[max(0, len(m.agents)-mostAgents):]
+	return m
+}
+
+// lacks says that the nodes do not have the image.
+func (m mark) lacks(agent string) bool { return len(m.agents) > 0 && !slices.Contains(m.agents, agent) }
 
 func (m mark) write(ctx context.Context, k *kube.Client) error {
 	chosen, err := json.Marshal(m.chosen)
@@ -238,7 +253,7 @@ func (m mark) write(ctx context.Context, k *kube.Client) error {
 	o, err := kube.ObjectOf(&corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: metav1.ObjectMeta{Name: markName, Namespace: metav1.NamespaceSystem},
-		Data:       map[string]string{markKey: m.fingerprint, chosenKey: string(chosen)},
+		Data:       map[string]string{markKey: m.fingerprint, chosenKey: string(chosen), agentsKey: strings.Join(m.agents, " ")},
 	})
 	if err != nil {
 		return err
@@ -248,7 +263,7 @@ func (m mark) write(ctx context.Context, k *kube.Client) error {
 
 // markOf reads a mark; one without choices is of a cluster for which nothing was chosen.
 func markOf(data map[string]string) (mark, error) {
-	m := mark{fingerprint: data[markKey]}
+	m := mark{fingerprint: data[markKey], agents: strings.Fields(data[agentsKey])}
 	if text := data[chosenKey]; text != "" {
 		if err := json.Unmarshal([]byte(text), &m.chosen); err != nil {
 			return m, err
@@ -289,17 +304,17 @@ func (x *site) look(ctx context.Context) (k *kube.Client, m mark, why string) {
 
 // lookTwice looks again where a busy machine may be the reason: what is replaced takes the
 // drills with it that play there.
-func (x *site) lookTwice(ctx context.Context, say Say) (mark, string) {
-	_, m, why := x.look(ctx)
+func (x *site) lookTwice(ctx context.Context, say Say) (*kube.Client, mark, string) {
+	k, m, why := x.look(ctx)
 	if why == silent || why == notReady {
 		say("%s: waiting %v", why, answersWithin)
 		select {
 		case <-ctx.Done():
 		case <-time.After(answersWithin):
-			_, m, why = x.look(ctx)
+			k, m, why = x.look(ctx)
 		}
 	}
-	return m, why
+	return k, m, why
 }
 
 // kindSays is an error of kind in one line: what the program that it ran said last.

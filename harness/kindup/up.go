@@ -88,10 +88,11 @@ func Up(ctx context.Context, o Options, say Say) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	var k *kube.Client
 	var m mark
 	var why string
 	if there {
-		m, why = x.lookTwice(ctx, say)
+		k, m, why = x.lookTwice(ctx, say)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -120,6 +121,11 @@ func Up(ctx context.Context, o Options, say Say) (*Cluster, error) {
 		if err := x.load(ctx, say, c.Agent); err != nil {
 			return nil, err
 		}
+		if m.lacks(c.Agent) {
+			if err := m.with(c.Agent).write(ctx, k); err != nil {
+				return nil, err
+			}
+		}
 		prune(ctx, time.Now(), say, c.Agent, c.Mock)
 		say("the cluster %s is up already, with nodes in %s", x.name, strings.Join(c.Regions, ", "))
 		return c, nil
@@ -134,7 +140,6 @@ func Up(ctx context.Context, o Options, say Say) (*Cluster, error) {
 		_ = x.delete() // what broke is told; a cluster in pieces helps nobody
 		return nil, err
 	}
-	prune(ctx, time.Now(), say, c.Agent, c.Mock)
 	say("the cluster %s is up; it took %.0f s", x.name, time.Since(start).Seconds())
 	return c, nil
 }
@@ -165,11 +170,10 @@ func (x *site) plan(ctx context.Context, o Options) (*Cluster, settings, error) 
 // find fills in what Docker has for the cluster, and says which of faildrill's own images it lacks.
 func (c *Cluster) find(ctx context.Context, s *settings) error {
 	var err error
-	silent := func(string, ...any) {}
-	if c.Mock, err = mockImage.build(ctx, "", silent, false); err != nil {
+	if c.Mock, err = mockImage.build(ctx, "", quiet, false); err != nil {
 		return err
 	}
-	if c.Agent, err = agentImage.build(ctx, s.Images.Base, silent, false); err != nil {
+	if c.Agent, err = agentImage.build(ctx, s.Images.Base, quiet, false); err != nil {
 		return err
 	}
 	s.Node, err = imageID(ctx, s.Images.Node)
@@ -208,6 +212,9 @@ func Find(ctx context.Context) (*Cluster, error) {
 	}
 	if m.fingerprint != s.fingerprint() {
 		return nil, fmt.Errorf("%w (its images, versions or configuration are others)", ErrDown)
+	}
+	if m.lacks(c.Agent) {
+		return nil, fmt.Errorf("%w (its nodes lack %s)", ErrDown, c.Agent)
 	}
 	c.Kubernetes, err = k.Version(ctx)
 	return c, err
@@ -251,13 +258,20 @@ func (x *site) make(ctx context.Context, c *Cluster, s settings, o Options, say 
 			return err
 		}
 	}
-	// Istio waits for istiod, which waits for its node: the agent's image can be loaded meanwhile.
+	// Istio waits for istiod, which waits for its node: the agent's image can be loaded meanwhile,
+	// and Docker cleaned.
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var both sync.WaitGroup
 	for _, f := range []func() error{
 		func() error { return x.istio(ctx, c, s) },
-		func() error { return x.load(ctx, func(string, ...any) {}, c.Agent) },
+		func() error {
+			err := x.load(ctx, quiet, c.Agent)
+			if err == nil {
+				prune(ctx, time.Now(), say, c.Agent, c.Mock)
+			}
+			return err
+		},
 	} {
 		both.Go(func() {
 			if err := f(); err != nil {
@@ -273,7 +287,7 @@ func (x *site) make(ctx context.Context, c *Cluster, s settings, o Options, say 
 	if err := nodesReady(ctx, k, len(s.Regions)); err != nil {
 		return err
 	}
-	return mark{s.fingerprint(), o}.write(ctx, k)
+	return mark{fingerprint: s.fingerprint(), chosen: o}.with(c.Agent).write(ctx, k)
 }
 
 // create has kind make the nodes. kind cannot be interrupted, but loses its nodes when the context is done.

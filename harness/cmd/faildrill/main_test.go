@@ -337,6 +337,18 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// A disk that is full is no mistake of the user's, whatever was to be written.
+func TestFullDisk(t *testing.T) {
+	for want, err := range map[int]error{
+		3: fmt.Errorf("%w: %w", harness.ErrFolder, &fs.PathError{Op: "write", Path: "runs", Err: syscall.ENOSPC}),
+		2: fmt.Errorf("%w: %w", harness.ErrFolder, &fs.PathError{Op: "mkdir", Path: "runs", Err: syscall.ENOTDIR}),
+	} {
+		if got := codeOf(err); got != want {
+			t.Errorf("%v: got %d, want %d", err, got, want)
+		}
+	}
+}
+
 func TestClientOverride(t *testing.T) {
 	c, err := clientOverride("locality=us-east1/a,namespace=shop,labels=app=web;version=v1")
 	if err != nil || c.Locality != "us-east1/a" || c.Namespace != "shop" || c.Labels["app"] != "web" || c.Labels["version"] != "v1" {
