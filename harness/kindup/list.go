@@ -159,7 +159,7 @@ func Load(ctx context.Context, file string, say Say) error {
 			return err
 		}
 		if id == "" {
-			return fmt.Errorf("Docker has loaded %s and has no %s", file, name)
+			return fmt.Errorf("loading %s: Docker has no %s afterwards", file, name)
 		}
 		say("%s: %d MB", name, size/1e6)
 	}

@@ -274,15 +274,16 @@ func markOf(data map[string]string) (mark, error) {
 
 // Why a cluster cannot be used that may be busy.
 const (
-	silent   = "it does not answer"
-	notReady = "istiod is not ready"
+	unreachable = "it cannot be reached: "
+	silent      = "it does not answer"
+	notReady    = "istiod is not ready"
 )
 
 // look asks the cluster for its mark. why says why the cluster cannot be used, "": it can.
 func (x *site) look(ctx context.Context) (k *kube.Client, m mark, why string) {
 	k, err := x.connect()
 	if err != nil {
-		return nil, m, "it cannot be reached: " + err.Error()
+		return nil, m, unreachable + err.Error()
 	}
 	ctx, stop := context.WithTimeout(ctx, answersWithin)
 	defer stop()
@@ -306,7 +307,7 @@ func (x *site) look(ctx context.Context) (k *kube.Client, m mark, why string) {
 // drills with it that play there.
 func (x *site) lookTwice(ctx context.Context, say Say) (*kube.Client, mark, string) {
 	k, m, why := x.look(ctx)
-	if why == silent || why == notReady {
+	if why == silent || why == notReady || strings.HasPrefix(why, unreachable) {
 		say("%s: waiting %v", why, answersWithin)
 		select {
 		case <-ctx.Done():
