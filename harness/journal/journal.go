@@ -167,12 +167,16 @@ func read(name string) (l Left, held bool, err error) {
 }
 
 // Undo undoes the entries, the last first, and removes the journal. When one cannot be
-// undone the journal stays.
+// undone the others are all the same, and the journal stays.
 func (l *Left) Undo(undo func(backend.Undo) error) error {
+	var errs []error
 	for _, u := range slices.Backward(l.Entries) {
 		if err := undo(u); err != nil {
-			return err
+			errs = append(errs, err)
 		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
 	}
 	if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -57,10 +57,18 @@ func TestJournal(t *testing.T) {
 		t.Fatalf("got %+v", ls)
 	}
 	cannot := errors.New("it does not answer")
-	if err := ls[0].Undo(func(backend.Undo) error { return cannot }); !errors.Is(err, cannot) {
-		t.Fatalf("got %v", err)
-	}
 	var undone []string
+	err := ls[0].Undo(func(u backend.Undo) error {
+		undone = append(undone, u.What)
+		if u.What == "second" {
+			return cannot
+		}
+		return nil
+	})
+	if !errors.Is(err, cannot) || !cmp.Equal(undone, []string{"second", "first"}) {
+		t.Fatalf("got %v, undone: %q", err, undone)
+	}
+	undone = nil
 	ls = left(t, d)
 	if len(ls) != 1 {
 		t.Fatal("what could not be undone is forgotten")
