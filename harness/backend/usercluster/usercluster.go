@@ -175,10 +175,12 @@ func (b Backend) Flags() string {
 	return f
 }
 
-// Live is a drill as the cluster plays it: predicted with the Istio that is there, unless the
-// user named the releases, or the drill is about another one.
+// Live is a drill as the cluster plays it: predicted with the Istio that is there, unless the user
+// named the releases, or the drill is about others than the default ones.
 func (b Backend) Live(d *schedule.Drill) (*schedule.Drill, error) {
-	if b.set.Profile != "" || b.report.Istio == "" || d.Profile.Istio != istio.DefaultProfile().Istio || istio.SameLine(d.Profile.Istio, b.report.Istio) {
+	usual := istio.DefaultProfile()
+	about := !istio.SameLine(d.Profile.Istio, usual.Istio) || !istio.SameLine(d.Profile.Envoy, usual.Envoy)
+	if b.set.Profile != "" || b.report.Istio == "" || about || istio.SameLine(d.Profile.Istio, b.report.Istio) {
 		return d, nil
 	}
 	p, err := istio.ParseProfile(b.report.Istio)

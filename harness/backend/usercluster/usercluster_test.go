@@ -86,7 +86,7 @@ func TestLive(t *testing.T) {
 		want  string
 	}{
 		{"1.29.1", "", "1.31", "1.29.1"}, {"1.29.1", "1.31", "1.31", "1.31"}, {"", "", "1.31", "1.31"},
-		{"1.31.2", "", "istio=1.31,envoy=1.40", "1.31"}, {"1.29.1", "", "1.19", "1.19"},
+		{"1.31.2", "", "istio=1.31,envoy=1.40", "1.31"}, {"1.29.1", "", "1.19", "1.19"}, {"1.29.1", "", "istio=1.31,envoy=1.36", "1.31"},
 	} {
 		b := Backend{set: Settings{Profile: test.named}, report: Report{Istio: test.there}}
 		d, err := b.Live(&schedule.Drill{Profile: profile(t, test.drill)})
