@@ -35,6 +35,7 @@ var Behaviours = []Behaviour{
 	closeAfter,
 	delay,
 	hang,
+	pause,
 	refuse,
 	reset,
 	slowBody,

@@ -51,6 +51,8 @@ type Fault struct {
 	TLS string `json:"tls,omitempty"`
 	// Blackhole leaves connects unanswered; ErrUnsupported where the system cannot.
 	Blackhole bool `json:"blackhole,omitempty"`
+	// Pause stands still: connects are accepted, and nothing is read or written.
+	Pause bool `json:"pause,omitempty"`
 
 	Match
 }
@@ -192,7 +194,7 @@ func (m Match) check() error {
 }
 
 // deadens reports whether the fault is about listeners: its end is theirs, too.
-func (f Fault) deadens() bool { return f.Refuse || f.Blackhole }
+func (f Fault) deadens() bool { return f.Refuse || f.Blackhole || f.Pause }
 
 // clone keeps what was applied apart from what the caller goes on changing.
 func (f Fault) clone() Fault {

@@ -51,7 +51,7 @@ func TestParseFaultMistakes(t *testing.T) {
 		{`{"status": 503}`, `name: found "", expected 1 to 63`},
 		{`{"name": "a/b", "status": 503}`, `name: found "a/b"`},
 		{`{"name": "` + strings.Repeat("a", 64) + `", "status": 503}`, `expected 1 to 63`},
-		{`{"name": "a"}`, `found no behaviour, expected one of blackhole, closeAfter, delay, hang, refuse, reset, slowBody, status`},
+		{`{"name": "a"}`, `found no behaviour, expected one of blackhole, closeAfter, delay, hang, pause, refuse, reset, slowBody, status`},
 		{`{"name": "a", "refuse": false}`, `found no behaviour`},
 		{`{"name": "a", "status": 503, "delay": "1s"}`, `found 2 behaviours (delay, status), expected exactly one`},
 		{`{"name": "a", "status": 99}`, `status: found 99, expected 200 to 599`},

@@ -40,6 +40,7 @@ type port struct {
 	ln      net.Listener // nil while refusing
 	hold    io.Closer    // keeps the number while refusing; may be nil
 	deaf    bool         // connects are not answered
+	still   gate         // closed while nothing is read or written
 	conns   map[*conn]bool
 	over    bool
 }
@@ -279,9 +280,11 @@ func (a *acceptor) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		c := &conn{Conn: nc, raw: nc, port: a.port}
+		c := &conn{raw: nc, port: a.port}
+		gated := gatedConn{nc, a.port}
+		c.Conn = gated
 		if a.port.tls != nil {
-			if c.secured = a.port.tls(a.port, nc); c.secured != nil {
+			if c.secured = a.port.tls(a.port, gated); c.secured != nil {
 				c.Conn = c.secured
 			}
 		}
@@ -307,6 +310,25 @@ func (p *port) track(c *conn, from net.Listener) bool {
 	return true
 }
 
+// A gatedConn stands still when its port does.
+type gatedConn struct {
+	net.Conn
+	port *port
+}
+
+// Read hands over what has come, later if the port stands still.
+func (c gatedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.port.still.pass(c.port.done)
+	return n, err
+}
+
+// Write sends when the port does not stand still.
+func (c gatedConn) Write(b []byte) (int, error) {
+	c.port.still.pass(c.port.done)
+	return c.Conn.Write(b)
+}
+
 // A conn is one accepted connection.
 type conn struct {
 	net.Conn
@@ -319,6 +341,14 @@ type conn struct {
 
 	shake    sync.Once // of TLS
 	shakeErr error
+}
+
+// Close closes at once while the port stands still: TLS would want to write before.
+func (c *conn) Close() error {
+	if c.port.still.isShut() {
+		return c.raw.Close()
+	}
+	return c.Conn.Close()
 }
 
 // reset closes with RST, whatever is still unread or unsent.

@@ -388,12 +388,15 @@ func (s *Server) Refusing() []string {
 	return closed
 }
 
-// shut closes the listeners that an applied fault refuses, and deafens those that one
-// makes a blackhole; change is held.
+// shut closes the listeners that an applied fault refuses, deafens those that one
+// makes a blackhole, and lets ports stand still that one pauses; change is held.
 func (s *Server) shut() error {
 	var errs []error
 	for _, p := range s.ports {
-		refused, lost := s.dead(p)
+		refused, lost, still := s.dead(p)
+		if still {
+			p.still.shut()
+		}
 		if lost {
 			errs = append(errs, p.lose())
 		}
@@ -404,11 +407,14 @@ func (s *Server) shut() error {
 	return errors.Join(errs...)
 }
 
-// open opens all other listeners, and lets them hear; change is held.
+// open opens all other listeners, lets them hear, and lets ports go on; change is held.
 func (s *Server) open() error {
 	var errs []error
 	for _, p := range s.ports {
-		refused, lost := s.dead(p)
+		refused, lost, still := s.dead(p)
+		if !still {
+			p.still.open()
+		}
 		if !lost {
 			errs = append(errs, p.hear())
 		}
@@ -419,17 +425,17 @@ func (s *Server) open() error {
 	return errors.Join(errs...)
 }
 
-// dead says what the applied faults make of connects to a port.
-func (s *Server) dead(p *port) (refused, lost bool) {
+// dead says what the applied faults make of connects to a port, and of its connections.
+func (s *Server) dead(p *port) (refused, lost, still bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.cfg.Now()
 	for _, a := range s.applied {
 		if !a.over(now) && (a.Port == 0 || a.Port == p.number) {
-			refused, lost = refused || a.Refuse, lost || a.Blackhole
+			refused, lost, still = refused || a.Refuse, lost || a.Blackhole, still || a.Pause
 		}
 	}
-	return refused, lost
+	return refused, lost, still
 }
 
 // expire ends a fault that deadens whose time is over. As nobody waits for an error, a

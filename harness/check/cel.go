@@ -17,7 +17,8 @@ const celCost = 1_000_000
 
 // celEnv declares what expressions can use:
 //
-//	window('10s', '60s')          requests, errors, errorRate, share, statuses, flags, attempts
+//	window('10s', '60s')          requests, errors, errorRate, share, statuses, flags, attempts,
+//	                              slowest and fastest: seconds from when a request was due to its end
 //	endpoint('east', '20s')       status, outlierCheck, priority, ejections
 //	times('east', 'ejected')      the instants of such events, in seconds
 //	failoverAfter, returnAfter    seconds; -1: never
@@ -120,10 +121,27 @@ func celWindow(t *trace.Trace, a, b ref.Val) ref.Val {
 	if w.Requests > 0 {
 		rate = float64(w.Errors) / float64(w.Requests)
 	}
+	slowest, fastest := latencies(t, from, to)
 	return types.DefaultTypeAdapter.NativeToValue(map[string]any{
 		"requests": w.Requests, "errors": w.Errors, "errorRate": rate, "share": share,
-		"statuses": w.Statuses, "flags": w.Flags, "attempts": w.Attempts,
+		"statuses": w.Statuses, "flags": w.Flags, "attempts": w.Attempts, "slowest": slowest, "fastest": fastest,
 	})
+}
+
+// latencies are those of the slowest and the fastest request of a window, in seconds of
+// the drill as it was written; 0 where there is none.
+func latencies(t *trace.Trace, from, to trace.Sec) (slowest, fastest float64) {
+	first := true
+	for r := range t.AllRequests() {
+		if r.At < from || r.At >= to {
+			continue
+		}
+		took := (r.Done - r.At).Seconds() * scaleOf(t)
+		if slowest = max(slowest, took); first || took < fastest {
+			fastest, first = took, false
+		}
+	}
+	return slowest, fastest
 }
 
 func celEndpoint(t *trace.Trace, name, at ref.Val) ref.Val {

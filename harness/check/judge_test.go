@@ -90,6 +90,7 @@ func TestJudge(t *testing.T) {
 		// Expressions.
 		{`{name: x, cel: "window('9.5s', '12s').errors == 2"}`, pass, "true"},
 		{`{name: x, cel: "window('0s', '20s').share['west'] > 0.5"}`, fail, "false"},
+		{`{name: x, cel: "window('0s', '20s').slowest < 5.0 && window('0s', '20s').fastest > 0.0 && window('18s', '18s').slowest == 0.0"}`, pass, ""},
 		{`{name: x, cel: "window('0s', '20s').errorRate < 0.11 && window('0s', '20s').statuses['503'] == 2"}`, pass, ""},
 		{`{name: x, cel: "window('0s', '20s').flags['UF'] == 2 && window('12s', '20s').attempts['west'] == 8"}`, pass, ""},
 		{`{name: x, cel: "endpoint('east', '15s').outlierCheck == 'FAILED' && endpoint('east', '15s').ejections == 1"}`, pass, ""},

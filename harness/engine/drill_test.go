@@ -217,6 +217,7 @@ func (d *drill) at(when string, f []string) {
 		take(d.T, o, "first", &fault.First)
 		take(d.T, o, "everyNth", &fault.EveryNth)
 		take(d.T, o, "hang", &fault.Hang)
+		take(d.T, o, "partition", &fault.Partition)
 		take(d.T, o, "delay", &delay)
 		take(d.T, o, "for", &until)
 		none(d.T, o)

@@ -181,15 +181,23 @@ func (w *world) overflow(i int32, r *request) {
 func (w *world) open(c *clusterState, h int32) {
 	conn := w.connSlot()
 	w.opened++
-	w.conns[conn] = connecting{c, h}
+	k := &w.conns[conn]
+	k.c, k.host, k.held, k.gen = c, h, false, k.gen+1
 	c.opens(h, conn)
 	host := &c.hosts[h]
-	e := event{kind: evConnect, i: conn}
+	e := event{kind: evConnect, i: conn, gen: k.gen}
 	switch w.upstreamOf(host).connect(w.now, host.Port) {
 	case silent:
 		e.kind = evConnectTimeout
 		w.q.Push(w.now+int64(c.cfg.ConnectTimeout), e)
 	default:
+		if c.cfg.TLS.For(host.TLSMode) != nil && w.upstreamOf(host).holds(w.now, host.Port) {
+			// The kernel accepts it, and nobody answers the hello.
+			w.conns[conn].held = true
+			e.kind = evConnectTimeout
+			w.q.Push(w.now+int64(c.cfg.ConnectTimeout), e)
+			return
+		}
 		// Whether it is refused shows when the packet arrives.
 		latency := int64(connectLatency)
 		if c.cfg.TLS.For(host.TLSMode) != nil {
@@ -270,6 +278,7 @@ func (w *world) ready(c *clusterState, h, i int32, ok bool) {
 // Rule: RuleFailTogether.
 func (w *world) connectFailed(conn int32, res trace.Result, reason string) {
 	c, h := w.conns[conn].c, w.conns[conn].host
+	w.conns[conn].held = false
 	w.freeConns = append(w.freeConns, conn)
 	ids, ok := c.connectFailed(h, conn, w.s.Profile.Rules.PendingFailOldestFirst)
 	if !ok {
@@ -294,6 +303,16 @@ func (w *world) attach(i int32) {
 	if r.c.splits {
 		w.charge(r, outlier.ConnectSuccess, 0)
 	}
+	w.serve(i, r, 0)
+	r.c.carried[r.host]++
+	if p := r.route.Retry; p != nil && p.PerTryTimeout > 0 {
+		w.after(int64(p.PerTryTimeout), evTryTimeout, i, r)
+	}
+}
+
+// serve is the upstream's part of an attempt, which it hears of after a while: the
+// answer comes later, if one does.
+func (w *world) serve(i int32, r *request, heard int64) {
 	host := &r.c.hosts[r.host]
 	var after int64
 	if !r.c.tls || w.admitted(r, host) {
@@ -301,12 +320,8 @@ func (w *world) attach(i int32) {
 	} else {
 		after = connectLatency
 	}
-	r.c.carried[r.host]++
 	if !r.answer.never {
-		w.after(after, evResponse, i, r)
-	}
-	if p := r.route.Retry; p != nil && p.PerTryTimeout > 0 {
-		w.after(int64(p.PerTryTimeout), evTryTimeout, i, r)
+		w.after(heard+after, evResponse, i, r)
 	}
 }
 
@@ -324,7 +339,7 @@ func (w *world) charge(r *request, res outlier.Result, code int) bool {
 
 // response is the moment at which headers arrive, or the connection breaks.
 func (w *world) response(i int32, r *request) {
-	if r.stage != attached {
+	if r.stage != attached || r.isHeld() {
 		return
 	}
 	w.advance(r.c)
@@ -377,7 +392,7 @@ func (w *world) exchange(i int32, r *request, charged bool) {
 
 // bodyEnd is the end of the answer.
 func (w *world) bodyEnd(i int32, r *request) {
-	if r.stage != body {
+	if r.stage != body || r.isHeld() {
 		return
 	}
 	host := r.host

@@ -319,3 +319,20 @@ func TestTLSFaultBegins(t *testing.T) {
 		}
 	}
 }
+
+// A hello waits as long as the connect may take, and is answered when the server goes on.
+func TestPauseHoldsHandshakes(t *testing.T) {
+	for name, c := range map[string]struct {
+		heal   time.Duration
+		result trace.Result
+	}{"answered": {1500 * time.Millisecond, trace.Answered}, "given up": {4 * time.Second, trace.ConnectTimeout}} {
+		s := compile(t, recipe("1.40.0", "SIMPLE", "sni: "+east+", "+both, "", "",
+			"{at: 0s, fault: {name: still, upstream: east, pause: true}}, {at: 1700ms, heal: still}", "", true, "none"))
+		s.Duration, s.Steps[1].At = trace.Sec(10*time.Second), trace.Sec(c.heal)
+		s.Configs[0][0].Clusters[0].ConnectTimeout = 2 * time.Second
+		tr := engine.Play(s)
+		if a := tr.Attempts[0]; a.Result != c.result {
+			t.Errorf("%s: got %v after %v", name, a.Result, (a.Done - a.At).D())
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -26,7 +27,19 @@ type answer struct {
 	never  bool  // no response headers
 	noEnd  bool  // headers, but the body never ends
 	body   int64 // from the headers to the end
+	held   held
 }
+
+// held is what a server that stands still has of an exchange.
+type held uint8
+
+const (
+	notHeld held = iota
+	unread       // the request waits to be read
+	lost         // the request was lost on its way, and is sent again now and then
+	unsent       // the answer is not due yet
+	late         // the answer was due while it stood still
+)
 
 // connectLatency is a round trip to an upstream: a connection, or its refusal.
 const connectLatency = 200_000
@@ -52,7 +65,12 @@ func (u *upstream) connect(now int64, port uint32) reachability {
 		switch f.Behaviour {
 		case schedule.Refuse:
 			return refuses
-		case schedule.Blackhole:
+		case schedule.Blackhole, schedule.Stop:
+			return silent
+		case schedule.Partition:
+			if f.Partition == schedule.PartitionReject {
+				return refuses
+			}
 			return silent
 		}
 	}
@@ -60,6 +78,16 @@ func (u *upstream) connect(now int64, port uint32) reachability {
 		return refuses
 	}
 	return reachable
+}
+
+// holds reports whether connections to the port are silent now.
+func (u *upstream) holds(now int64, port uint32) bool {
+	if u == nil {
+		return false
+	}
+	return slices.ContainsFunc(u.faults, func(f *fault) bool {
+		return f.Holds() && f.active(now) && (f.Port == 0 || f.Port == port)
+	})
 }
 
 // serve is what a request on an established connection meets. The first fault
@@ -70,7 +98,23 @@ func (u *upstream) serve(now int64, port uint32, l *schedule.Load, carried int, 
 	after = int64(u.def.Latency)
 	decided := false
 	for _, f := range u.faults {
-		if !f.active(now) || f.Behaviour == schedule.Refuse || f.Behaviour == schedule.Blackhole || f.Behaviour == schedule.TLSFault {
+		if !f.active(now) {
+			continue
+		}
+		if f.MeetsConnections() {
+			if f.Port != 0 && f.Port != port {
+				continue
+			}
+			switch {
+			case f.Holds():
+				*a = answer{never: true, held: unread}
+				if f.Behaviour == schedule.Partition {
+					a.held = lost
+				}
+				return 0
+			case f.Behaviour == schedule.Partition:
+				a.reset, decided, after = true, true, connectLatency
+			}
 			continue
 		}
 		if f.Behaviour == schedule.CloseAfter && carried < f.CloseAfter {

@@ -44,6 +44,8 @@ type world struct {
 type connecting struct {
 	c    *clusterState
 	host int32
+	gen  uint32 // of the slot; a late event has an older one
+	held bool   // its server stands still, and it waits for TLS
 }
 
 // client is the state of one open loop.
@@ -74,6 +76,7 @@ type eventKind uint8
 
 const (
 	evStep eventKind = iota
+	evOver
 	evLookUp
 	evObserve // and what is before it belong to the drill, the rest to requests
 	evConnect
@@ -92,7 +95,7 @@ const (
 // tells one of an attempt that is over. It is small because it is copied often.
 type event struct {
 	kind    eventKind
-	i       int32 // step, observation, cluster that looks up, client, or slot of the connection or request
+	i       int32 // step, upstream whose fault is over, observation, cluster that looks up, client, or slot of the connection or request
 	attempt int32
 	gen     uint32
 }
@@ -249,16 +252,22 @@ func (w *world) handle(e event) {
 	switch e.kind {
 	case evStep:
 		w.step(int(e.i))
+	case evOver:
+		w.goOn(e.i)
 	case evObserve:
 		w.observe()
 	case evLookUp:
 		w.lookUps.due(w, e.i)
 	case evConnect:
-		w.connected(e.i)
+		if w.conns[e.i].gen == e.gen {
+			w.connected(e.i)
+		}
 	case evClientTimeout:
 		w.impatient(e.i)
 	case evConnectTimeout:
-		w.connectFailed(e.i, trace.ConnectTimeout, "")
+		if w.conns[e.i].gen == e.gen {
+			w.connectFailed(e.i, trace.ConnectTimeout, "")
+		}
 	default:
 		if r := &w.reqs[e.i]; r.gen == e.gen {
 			w.requestEvent(e, r)
@@ -305,9 +314,7 @@ func (w *world) step(i int) {
 		}
 		u := &w.upstreams[st.Fault.Upstream]
 		u.faults = append(u.faults, &fault{Fault: st.Fault, since: w.now})
-		if b := st.Fault.Behaviour; b == schedule.Refuse || b == schedule.Blackhole || b == schedule.TLSFault {
-			w.closeIdle(st.Fault.Upstream)
-		}
+		w.begun(st.Fault)
 	case schedule.KindHeal:
 		if e.Upstream = w.heal(st.Heal); e.Upstream < 0 {
 			e.Upstream = healed(w.s, i)
@@ -326,10 +333,27 @@ func (w *world) heal(name string) int32 {
 		n := len(u.faults)
 		u.faults = slices.DeleteFunc(u.faults, func(f *fault) bool { return f.Name == name })
 		if len(u.faults) < n {
+			w.goOn(int32(i))
 			return int32(i)
 		}
 	}
 	return -1
+}
+
+// begun is what a fault does to the connections that are there.
+func (w *world) begun(f *schedule.Fault) {
+	switch {
+	case f.Holds():
+		w.hold(f)
+		if f.For > 0 {
+			w.q.Push(w.now+int64(f.For), event{kind: evOver, i: f.Upstream})
+		}
+	case f.Behaviour == schedule.Stop:
+		w.closeIdle(f.Upstream)
+		w.breakOff(f.Upstream)
+	case f.Behaviour == schedule.Refuse || f.Behaviour == schedule.Blackhole || f.Behaviour == schedule.TLSFault:
+		w.closeIdle(f.Upstream)
+	}
 }
 
 // closeIdle closes every idle connection to an upstream, as a server that goes

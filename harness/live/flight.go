@@ -91,7 +91,7 @@ func isPrompt(s *schedule.Schedule, step int) bool {
 			delete(slow, st.Heal)
 		case schedule.KindFault:
 			switch st.Fault.Behaviour {
-			case schedule.Delay, schedule.SlowBody, schedule.Hang, schedule.Blackhole:
+			case schedule.Delay, schedule.SlowBody, schedule.Hang, schedule.Blackhole, schedule.Pause, schedule.Stop, schedule.Partition:
 				slow[st.Fault.Name] = true
 			}
 		}

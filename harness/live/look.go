@@ -41,6 +41,12 @@ type Witness struct {
 	Met func(step int) bool
 	// Taken waits until every proxy has the configuration of a step, or reports that one has another.
 	Taken func(ctx context.Context, step int) (bool, error)
+	// Silent reports whether a new connection, which it may close, has no answer for
+	// what is no request; nil: Silent, the function, says so.
+	Silent func(nc net.Conn) bool
+	// Restarted waits until what a step restarted has answered every proxy, and says so in
+	// words; nil: there is nothing of the kind.
+	Restarted func(ctx context.Context, step int) (string, error)
 	// ShowsTLS reports whether a fault of TLS shows on a new connection, which it
 	// may close; nil: there is no such fault.
 	ShowsTLS func(fault string, nc net.Conn) bool
@@ -52,6 +58,12 @@ func (w *Witness) See(ctx context.Context, step int) (string, error) {
 		if ok, err := w.Taken(ctx, step); !ok || err != nil {
 			return "", err
 		}
+	}
+	if st := &w.Schedule.Steps[step]; st.Kind == schedule.KindRestart {
+		if w.Restarted == nil {
+			return NoControlPlane, nil
+		}
+		return w.Restarted(ctx, step)
 	}
 	every := w.Every
 	if every == 0 {
@@ -71,6 +83,9 @@ func (w *Witness) See(ctx context.Context, step int) (string, error) {
 		}
 	}
 }
+
+// NoControlPlane is what is seen of a control plane's restart where there is none.
+const NoControlPlane = "there is no control plane here: nothing changes"
 
 // look is what shows of a step now; "" if nothing does.
 func (w *Witness) look(step int) string {
@@ -141,15 +156,45 @@ func (w *Witness) lookMet(step int) string {
 // lookDead sees that connects fail the way the fault says, on every address.
 func (w *Witness) lookDead(f *schedule.Fault) string {
 	as := w.addresses(f)
-	switch {
-	case len(as) == 0:
+	if len(as) == 0 {
 		return ""
-	case f.Behaviour == schedule.Refuse && w.knock(as, refused):
-		return "ECONNREFUSED from " + strings.Join(as, ", ")
-	case f.Behaviour == schedule.Blackhole && w.knock(as, unanswered):
-		return fmt.Sprintf("no answer within %v from %s", silence, strings.Join(as, ", "))
+	}
+	all := strings.Join(as, ", ")
+	switch rejects := f.Partition == schedule.PartitionReject; {
+	case f.Behaviour == schedule.Pause:
+		if w.knock(as, w.accepted) {
+			return fmt.Sprintf("a connect succeeded and nothing was answered within %v at %s", silence, all)
+		}
+	case f.Behaviour == schedule.Refuse || rejects:
+		if w.knock(as, refused) {
+			return "ECONNREFUSED from " + all
+		}
+	case w.knock(as, unanswered):
+		return fmt.Sprintf("no answer within %v from %s", silence, all)
 	}
 	return ""
+}
+
+// accepted is a connect that succeeded to a server that says nothing.
+func (w *Witness) accepted(nc net.Conn, err error) bool {
+	if err != nil {
+		return false
+	}
+	if w.Silent != nil {
+		return w.Silent(nc)
+	}
+	return Silent(nc)
+}
+
+// Silent reports whether a server has no answer for what is neither a request nor a
+// hello: one that is awake says so at once, and counts nothing.
+func Silent(nc net.Conn) bool {
+	_ = nc.SetDeadline(time.Now().Add(silence)) // a connection that is gone says so below
+	if _, err := nc.Write([]byte("is anybody there?\r\n\r\n")); err != nil {
+		return false
+	}
+	_, err := nc.Read(make([]byte, 1))
+	return unanswered(nil, err)
 }
 
 // lookTLS sees that every port that speaks TLS shows what the fault says.

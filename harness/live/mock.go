@@ -15,7 +15,7 @@ func MockName(step int) string { return fmt.Sprintf("step-%d", step) }
 // that the fault is limited to, or 0.
 func MockFault(f *schedule.Fault, name string, port int) mockupstreams.Fault {
 	m := mockupstreams.Fault{Name: name, Match: mockupstreams.Match{For: mockupstreams.Duration(f.For), Port: port}}
-	if f.Behaviour != schedule.Refuse && f.Behaviour != schedule.Blackhole {
+	if !f.MeetsConnections() {
 		m.First, m.Every, m.Path, m.Headers = f.First, f.EveryNth, f.Path, f.Headers
 		if f.Percentage > 0 && f.Percentage < 100 {
 			m.Percentage = &f.Percentage
@@ -31,6 +31,8 @@ func MockFault(f *schedule.Fault, name string, port int) mockupstreams.Fault {
 		m.Refuse = true
 	case schedule.Blackhole:
 		m.Blackhole = true
+	case schedule.Pause:
+		m.Pause = true
 	case schedule.Reset:
 		m.Reset = true
 	case schedule.Hang:

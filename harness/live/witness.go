@@ -8,8 +8,12 @@ import (
 	"github.com/faildrill/faildrill/harness/trace"
 )
 
-// patience bounds how long a step may take until it is seen.
-const patience = 10 * time.Second
+const (
+	// patience bounds how long a step may take until it is seen.
+	patience = 10 * time.Second
+	// restartPatience is that of a restart: a new process starts, and the proxies find it.
+	restartPatience = 90 * time.Second
+)
 
 // witness waits, apart from the timeline, until the step was seen to have taken
 // effect, and records it then. A fault that only traffic can show is waited for
@@ -39,7 +43,10 @@ func (d *drive) witness(ctx context.Context, e trace.Step) {
 
 // watch is the context of a witness.
 func (d *drive) watch(ctx context.Context, step int, byTraffic bool) (context.Context, context.CancelFunc) {
-	if !byTraffic {
+	switch {
+	case d.s.Steps[step].Kind == schedule.KindRestart:
+		return context.WithTimeout(ctx, restartPatience)
+	case !byTraffic:
 		return context.WithTimeout(ctx, patience)
 	}
 	wctx, cancel := context.WithCancel(ctx)
@@ -60,12 +67,5 @@ func (d *drive) healed(fault string) {
 
 // NeedsTraffic reports whether a step shows only when a request meets it.
 func NeedsTraffic(st *schedule.Step) bool {
-	if st.Kind != schedule.KindFault {
-		return false
-	}
-	switch st.Fault.Behaviour {
-	case schedule.Refuse, schedule.Blackhole, schedule.TLSFault:
-		return false
-	}
-	return true
+	return st.Kind == schedule.KindFault && !st.Fault.MeetsConnections()
 }

@@ -47,6 +47,9 @@ func (f Fault) Behaviour() string {
 		{"delay", f.Delay != 0},
 		{"refuse", f.Refuse},
 		{"blackhole", f.Blackhole},
+		{"pause", f.Pause},
+		{"stop", f.Stop},
+		{"partition", f.Partition != ""},
 		{"reset", f.Reset},
 		{"hang", f.Hang != ""},
 		{"slowBody", f.SlowBody != 0},
@@ -61,6 +64,9 @@ func (f Fault) Behaviour() string {
 	}
 	return ""
 }
+
+// standsStill reports whether the server does nothing while it has the fault.
+func (f *Fault) standsStill() bool { return f.Pause || f.Stop }
 
 // dashed writes slowBody as slow-body.
 func dashed(name string) string {

@@ -175,6 +175,8 @@ type Step struct {
 	Fault *Fault `yaml:"fault,omitempty" oneof:"change"`
 	// Heal ends the fault of that name.
 	Heal string `yaml:"heal,omitempty" oneof:"change"`
+	// Restart restarts a part of the mesh's control plane while traffic goes on. The proxies keep what they have until the new one answers. Where there is no control plane nothing happens.
+	Restart string `yaml:"restart,omitempty" oneof:"change" enum:"istiod"`
 }
 
 // Fault is what one upstream does wrong, or what the DNS says about one: exactly one behaviour, and which requests it meets.
@@ -198,6 +200,13 @@ type Fault struct {
 	Refuse bool `yaml:"refuse,omitempty" oneof:"behaviour"`
 	// Blackhole drops packets: connections are neither accepted nor refused.
 	Blackhole bool `yaml:"blackhole,omitempty" oneof:"behaviour"`
+	// Pause makes the server stand still, as `docker pause` does: connections stay and new ones are accepted, but nothing is answered, and no TLS begins. After the heal what waited is answered.
+	Pause bool `yaml:"pause,omitempty" oneof:"behaviour"`
+	// Stop ends the server, as `docker kill` does: its connections are closed, requests that run included, and its address answers nobody; the DNS keeps it. The heal starts the server again.
+	Stop bool `yaml:"stop,omitempty" oneof:"behaviour"`
+	// Partition is a firewall's rule before the server. With drop no packet passes, either way: new connections are not answered, and those that are there stay and are silent; after the heal what waited is sent again.
+	// With reject every packet to the server is answered with a TCP reset: new connections are refused, and one that is there ends at its next request.
+	Partition string `yaml:"partition,omitempty" oneof:"behaviour" enum:"drop,reject"`
 	// Reset accepts the connection, reads the request and resets it before a response byte.
 	Reset bool `yaml:"reset,omitempty" oneof:"behaviour"`
 	// Hang accepts the request and never answers (headers), or stops in the middle of the answer (body).

@@ -23,9 +23,11 @@ func (v *validator) timeline() {
 				v.uniqueName(path+".fault.name", step.Fault.Name, explicit)
 			}
 			v.fault(path+".fault", step)
-			active = append(active, activeFault{name: v.faults[i], at: step.At, lasts: step.Fault.For})
+			v.standing(path+".fault", step.Fault.Upstream, step.At, active, "takes no other fault")
+			active = append(active, activeFault{name: v.faults[i], at: step.At, lasts: step.Fault.For, of: step.Fault})
 		case v.in.Has(path + ".heal"):
 			active = v.heal(path+".heal", step, active)
+		case step.Restart != "":
 		case v.in.Has(path + ".delete"):
 			v.remove(path+".delete", step.Delete, config)
 		case step.Apply == "":
@@ -62,6 +64,21 @@ type activeFault struct {
 	at     Duration
 	lasts  Duration // 0: until it is healed
 	healed bool
+	of     *Fault
+}
+
+// over reports whether the fault has ended by then.
+func (f *activeFault) over(at Duration) bool { return f.healed || f.lasts > 0 && f.at+f.lasts <= at }
+
+// standing checks that a server that stands still is left alone: it cannot be told of
+// the beginning or the end of anything else.
+func (v *validator) standing(path, upstream string, at Duration, begun []activeFault, cannot string) {
+	for i := range begun {
+		if f := &begun[i]; upstream != "" && f.of.Upstream == upstream && f.of.standsStill() && !f.over(at) {
+			v.fail(path, "%s stands still since %s (%s) and %s; heal %s first", upstream, f.at, f.of.Behaviour(), cannot, quote(f.name))
+			return
+		}
+	}
 }
 
 // heal checks that the fault is there to be healed.
@@ -76,10 +93,11 @@ func (v *validator) heal(path string, step Step, begun []activeFault) []activeFa
 		v.fail(path, "no fault %s%s", quote(step.Heal), didYouMean(step.Heal, names))
 	case begun[i].healed:
 		v.fail(path, "the fault %s is already healed", quote(step.Heal))
-	case begun[i].lasts > 0 && begun[i].at+begun[i].lasts <= step.At:
+	case begun[i].over(step.At):
 		v.fail(path, "the fault %s has ended by itself at %s", quote(step.Heal), begun[i].at+begun[i].lasts)
 	default:
 		begun[i].healed = true
+		v.standing(path, begun[i].of.Upstream, step.At, begun, "cannot end another fault")
 	}
 	return begun
 }
@@ -141,7 +159,10 @@ func (v *validator) fault(path string, step Step) {
 	v.headers(path+".headers", f.Headers)
 	v.faultPort(path, f)
 	v.tlsFault(path+".tls", f)
-	if !f.Refuse && !f.Blackhole && f.CloseAfter == 0 && f.TLS == "" {
+	if v.in.Has(path+".port") && f.standsStill() {
+		v.fail(path+".port", "%s meets the whole server, so port cannot choose one of its ports", f.Behaviour())
+	}
+	if !f.Refuse && !f.Blackhole && f.CloseAfter == 0 && f.TLS == "" && f.Partition == "" && !f.standsStill() {
 		return
 	}
 	for _, field := range []string{"percentage", "first", "everyNth", "path", "headers"} {

@@ -270,6 +270,9 @@ func newStep(spec *scenario.Spec, upstreams []Upstream, i int) Step {
 	case in.Heal != "":
 		st.Kind, st.Heal = KindHeal, in.Heal
 		st.Name = orDefault(st.Name, "heal "+in.Heal)
+	case in.Restart != "":
+		st.Kind, st.Restart = KindRestart, in.Restart
+		st.Name = orDefault(st.Name, "restart "+in.Restart)
 	case in.Fault != nil:
 		st.Kind, st.Fault = KindFault, newFault(spec, upstreams, in.Fault)
 		st.Name = orDefault(st.Name, "fault "+in.Fault.Name)
@@ -305,6 +308,12 @@ func newFault(spec *scenario.Spec, upstreams []Upstream, f *scenario.Fault) *Fau
 		out.Behaviour = Refuse
 	case f.Blackhole:
 		out.Behaviour = Blackhole
+	case f.Pause:
+		out.Behaviour = Pause
+	case f.Stop:
+		out.Behaviour = Stop
+	case f.Partition != "":
+		out.Behaviour, out.Partition = Partition, f.Partition
 	case f.Reset:
 		out.Behaviour = Reset
 	case f.Hang != "":
@@ -378,6 +387,10 @@ var tlsWords = map[string]string{
 	TLSPlaintext: "answers without TLS",
 }
 
+var partitionWords = map[string]string{
+	PartitionDrop: "is cut off (packets are dropped)", PartitionReject: "is cut off (packets are rejected)",
+}
+
 // FaultWords says what a fault does, for the first line of a drill.
 func FaultWords(f *Fault) string {
 	switch f.Behaviour {
@@ -389,6 +402,12 @@ func FaultWords(f *Fault) string {
 		return "refuses connections"
 	case Blackhole:
 		return "drops packets"
+	case Pause:
+		return "stands still"
+	case Stop:
+		return "is stopped"
+	case Partition:
+		return partitionWords[f.Partition]
 	case Reset:
 		return "resets connections"
 	case Hang:

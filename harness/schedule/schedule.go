@@ -128,7 +128,12 @@ const (
 	KindConfig = "config"
 	KindFault  = "fault"
 	KindHeal   = "heal"
+	// KindRestart changes nothing of what proxies do: it is about the control plane.
+	KindRestart = "restart"
 )
+
+// Istiod is what a step of kind restart restarts.
+const Istiod = "istiod"
 
 // Step is one entry of the timeline.
 type Step struct {
@@ -138,6 +143,8 @@ type Step struct {
 	Config int       `json:"config,omitempty"` // kind config: index into Configs
 	Fault  *Fault    `json:"fault,omitempty"`  // kind fault
 	Heal   string    `json:"heal,omitempty"`   // kind heal: name of the fault
+	// Restart is what is restarted, for kind restart: Istiod.
+	Restart string `json:"restart,omitempty"`
 	// Entry is the index in the scenario's timeline, -1 for a step that the
 	// planner made.
 	Entry int `json:"entry"`
@@ -149,6 +156,9 @@ const (
 	Delay      = "delay"
 	Refuse     = "refuse"
 	Blackhole  = "blackhole"
+	Pause      = "pause"
+	Stop       = "stop"
+	Partition  = "partition"
 	Reset      = "reset"
 	Hang       = "hang"
 	SlowBody   = "slowBody"
@@ -156,6 +166,12 @@ const (
 	TLSFault   = "tls"
 	Answer     = "answer"    // of the DNS
 	Addresses  = "addresses" // of the DNS
+)
+
+// What a fault of kind Partition does with packets, spelled as in the scenario format.
+const (
+	PartitionDrop   = "drop"
+	PartitionReject = "reject"
 )
 
 // What a fault of kind TLSFault does, spelled as in the scenario format.
@@ -182,7 +198,8 @@ type Fault struct {
 	SlowBody   trace.Sec         `json:"slowBody,omitempty"`
 	CloseAfter int               `json:"closeAfter,omitempty"`
 	TLS        string            `json:"tls,omitempty"` // TLSExpired and the others
-	Percentage float64           `json:"percentage"`    // 100: every request
+	Partition  string            `json:"partition,omitempty"`
+	Percentage float64           `json:"percentage"` // 100: every request
 	First      int               `json:"first,omitempty"`
 	EveryNth   int               `json:"everyNth,omitempty"`
 	For        trace.Sec         `json:"for,omitempty"`
@@ -198,6 +215,25 @@ type Fault struct {
 
 // IsDNS reports whether the DNS has the fault, and not the upstream.
 func (f *Fault) IsDNS() bool { return f.Behaviour == Answer || f.Behaviour == Addresses }
+
+// StandsStill reports whether the server does nothing while it has the fault: it
+// can be told of nothing else then.
+func (f *Fault) StandsStill() bool { return f.Behaviour == Pause || f.Behaviour == Stop }
+
+// Holds reports whether connections that are there stay and are silent until the
+// fault ends.
+func (f *Fault) Holds() bool {
+	return f.Behaviour == Pause || f.Behaviour == Partition && f.Partition == PartitionDrop
+}
+
+// MeetsConnections reports whether the fault shows on a connect, without a request.
+func (f *Fault) MeetsConnections() bool {
+	switch f.Behaviour {
+	case Refuse, Blackhole, TLSFault, Pause, Stop, Partition:
+		return true
+	}
+	return false
+}
 
 // Save writes the schedule as JSON.
 func (s *Schedule) Save(w io.Writer) error {
@@ -261,11 +297,15 @@ func (s *Schedule) validate() error {
 			return fmt.Errorf("step %d has a fault of the DNS and no name", i)
 		case st.Kind == KindFault && st.Fault.Behaviour == TLSFault && tlsWords[st.Fault.TLS] == "":
 			return fmt.Errorf("step %d has the unknown TLS fault %q", i, st.Fault.TLS)
+		case st.Kind == KindFault && st.Fault.Behaviour == Partition && partitionWords[st.Fault.Partition] == "":
+			return fmt.Errorf("step %d has the unknown partition %q", i, st.Fault.Partition)
+		case st.Kind == KindRestart && st.Restart != Istiod:
+			return fmt.Errorf("step %d restarts the unknown %q", i, st.Restart)
 		case st.Kind == KindFault && st.Fault.TTL < 0:
 			return fmt.Errorf("step %d has a TTL of %v", i, st.Fault.TTL.D())
 		case st.Kind == KindFault && st.Fault.Behaviour == Answer && answerWords[st.Fault.Answer] == "":
 			return fmt.Errorf("step %d has the unknown answer %q", i, st.Fault.Answer)
-		case st.Kind != KindConfig && st.Kind != KindFault && st.Kind != KindHeal:
+		case st.Kind != KindConfig && st.Kind != KindFault && st.Kind != KindHeal && st.Kind != KindRestart:
 			return fmt.Errorf("step %d has the unknown kind %q", i, st.Kind)
 		}
 		last = st.At

@@ -211,6 +211,56 @@ var cases = []testCase{
 		},
 	},
 	{
+		name: "a paused host is never blamed",
+		rule: "a process that stands still keeps its connections and the kernel accepts new ones: without a timeout nothing fails and nothing is charged, and what waited is answered when it goes on",
+		options: options{
+			duration: ms(1600), every: ms(200), interval: ms(5000), base: ms(5000), mep: 100, connect: ms(200), retryOn: istioRetries, retries: 2, keepAlive: true,
+			steps: []schedule.Step{fault(ms(450), schedule.Fault{Behaviour: schedule.Pause}), heal(ms(1050), schedule.Pause)},
+		},
+		check: func(p *played) {
+			if e, n := p.errors(), len(p.changesOf(0, east, trace.Ejected)); len(e) > 0 || n > 0 {
+				p.Errorf("%d requests failed and east was ejected %d times, want neither", len(e), n)
+			}
+			for _, r := range p.tr.Requests {
+				if r.At > trace.Sec(ms(450)) && r.At < trace.Sec(ms(1050)) && (r.Done < trace.Sec(ms(1050)) || r.Upstream != east) {
+					p.Errorf("request %d, due at %v, was answered at %v by upstream %d, want east after 1.05s", r.N, r.At.D(), r.Done.D(), r.Upstream)
+				}
+			}
+		},
+	},
+	{
+		name:     "a stopped host breaks its connections, then costs the connect timeout",
+		optional: true,
+		rule:     "the kernel closes the connections of a killed process: a request on one fails, flag UC, not retried by Istio's default policy; later SYNs have no answer",
+		options: options{
+			duration: ms(1700), every: ms(300), interval: ms(5000), base: ms(5000), mep: 100, fiveXX: 2, connect: ms(200), latency: ms(120), retryOn: istioRetries, retries: 2, keepAlive: true,
+			steps: []schedule.Step{fault(ms(350), schedule.Fault{Behaviour: schedule.Stop}), heal(ms(1100), schedule.Stop)},
+		},
+		check: func(p *played) {
+			if e := p.errors(); len(e) != 1 || e[0].N != 1 || e[0].Status != 503 || e[0].Flags != trace.FlagUC {
+				p.Errorf("got %d errors, want one: the request on its way, 503 UC", len(e))
+			}
+			if !slices.ContainsFunc(p.tr.Attempts, func(a trace.Attempt) bool { return a.Result == trace.ConnectTimeout }) {
+				p.Error("no connect timed out")
+			}
+		},
+	},
+	{
+		name: "a control plane restarts and nothing happens",
+		rule: "proxies go on with what they have",
+		options: options{
+			duration: ms(1000), every: ms(100), interval: ms(500), base: ms(500), keepAlive: true,
+			steps: []schedule.Step{{At: at(ms(350)), Kind: schedule.KindRestart, Name: "restart istiod", Restart: schedule.Istiod}},
+		},
+		check: func(p *played) {
+			for _, r := range p.tr.Requests {
+				if r.Status != 200 || r.Upstream != east {
+					p.Errorf("request %d: got %d from upstream %d, want 200 from east", r.N, r.Status, r.Upstream)
+				}
+			}
+		},
+	},
+	{
 		name: "a changed cluster is built anew",
 		rule: "any changed byte of a cluster forgets ejections, their number and the phase of the ticks (cluster_manager_impl.cc, addOrUpdateCluster)",
 		options: options{

@@ -37,6 +37,9 @@ func (Backend) Missing(s *schedule.Schedule) []backend.Missing {
 			if f.Behaviour == schedule.TLSFault {
 				add("TLS", "fault %s changes it; the fake upstreams speak plain HTTP", f.Name)
 			}
+			if f.Behaviour == schedule.Partition {
+				add("partition", "fault %s is a firewall's, and the loopback interface of this machine has none of its own", f.Name)
+			}
 			missingInFault(f, &s.Upstreams[f.Upstream], add)
 		}
 	}

@@ -35,7 +35,12 @@ type endpoint struct {
 	loopback string
 }
 
-// hole is a blackhole fault at work.
+// loses reports whether the fault loses SYNs.
+func loses(f *schedule.Fault) bool {
+	return f.Behaviour == schedule.Blackhole || f.Behaviour == schedule.Stop
+}
+
+// hole is a fault at work that loses SYNs.
 type hole struct {
 	fault *schedule.Fault
 	until time.Time // zero: until it is healed
@@ -128,17 +133,20 @@ func (n *network) silent(e endpoint) bool {
 // apply begins the fault of a step.
 func (n *network) apply(step int) error {
 	f := n.s.Steps[step].Fault
-	if f.Behaviour == schedule.Blackhole {
+	srv := n.upstreams[f.Upstream]
+	if loses(f) {
 		h := hole{fault: f}
 		if f.For > 0 {
 			h.until = time.Now().Add(f.For.D())
 		}
 		n.mu.Lock()
-		defer n.mu.Unlock()
 		n.holes = append(n.holes, h)
+		n.mu.Unlock()
+		if f.Behaviour == schedule.Stop && srv != nil {
+			srv.BreakOff()
+		}
 		return nil
 	}
-	srv := n.upstreams[f.Upstream]
 	if srv == nil {
 		return nil
 	}
@@ -162,7 +170,7 @@ func (n *network) portOf(f *schedule.Fault, ip int) int {
 // heal ends the fault that a step began.
 func (n *network) heal(step int) error {
 	f := n.s.Steps[step].Fault
-	if f.Behaviour == schedule.Blackhole {
+	if loses(f) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.holes = slices.DeleteFunc(n.holes, func(h hole) bool { return h.fault == f })
@@ -196,7 +204,7 @@ func (n *network) met(step int) int {
 // atWork reports whether the fault of a step is applied.
 func (n *network) atWork(step int) bool {
 	f := n.s.Steps[step].Fault
-	if f.Behaviour == schedule.Blackhole {
+	if loses(f) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		return slices.ContainsFunc(n.holes, func(h hole) bool { return h.fault == f })

@@ -147,7 +147,9 @@ func (p *player) fault(step int) error {
 	if err := p.net.apply(step); err != nil {
 		return err
 	}
-	p.w.leave(f.Upstream)
+	if !f.Holds() {
+		p.w.leave(f.Upstream)
+	}
 	return nil
 }
 

@@ -295,8 +295,10 @@ func missingOnLoopback(s *schedule.Schedule, l Loopback, add func(feature, why s
 	for i := range s.Steps {
 		switch f := s.Steps[i].Fault; {
 		case f == nil:
-		case f.Behaviour == schedule.Blackhole:
+		case f.Behaviour == schedule.Blackhole || f.Behaviour == schedule.Stop:
 			add(namespaces, "fault %s loses SYNs, and that takes a network of its own", f.Name)
+		case f.Behaviour == schedule.Partition:
+			add(namespaces, "fault %s loses packets, and that takes a network of its own", f.Name)
 		case f.Behaviour == schedule.Addresses && slices.ContainsFunc(f.Addresses, func(ip netip.Addr) bool { return !ip.Unmap().Is4() }):
 			add(namespaces, "fault %s gives %s an IPv6 address, and the loopback interface stands for IPv4 addresses", f.Name, f.DNS)
 		case f.Behaviour == schedule.Addresses && l == OneAddress:

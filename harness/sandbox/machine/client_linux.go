@@ -192,3 +192,8 @@ func (c *Client) Redirect(port uint16, mark uint32) error {
 		return nil
 	})
 }
+
+// Where a header has the destination (RFC 791, RFC 8200).
+const dst4, dst6 = 16, 24
+
+func equal(data ...byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data} }

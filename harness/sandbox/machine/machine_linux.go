@@ -7,11 +7,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
-	"github.com/google/nftables/expr"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/faildrill/faildrill/harness/firewall"
 )
 
 // Options say what the machine looks like.
@@ -26,9 +25,6 @@ type Machine struct {
 	Network Network
 
 	clients int
-	nft     *nftables.Conn
-	table   *nftables.Table
-	input   *nftables.Chain
 }
 
 // homes are where the file system in memory may go: folders that every Linux has
@@ -130,53 +126,5 @@ func noDAD(ip netip.Addr) int {
 	return 0
 }
 
-// Drop loses every SYN to the addresses, and to no others.
-func (s *Machine) Drop(to []netip.AddrPort) error {
-	if s.nft == nil {
-		c, err := nftables.New()
-		if err != nil {
-			return fmt.Errorf("dropping SYNs: %w", err)
-		}
-		s.nft = c
-		s.table = c.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: "faildrill"})
-		s.input = c.AddChain(&nftables.Chain{
-			Name: "input", Table: s.table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter,
-		})
-	} else {
-		s.nft.FlushChain(s.input)
-	}
-	for _, a := range to {
-		s.nft.AddRule(&nftables.Rule{Table: s.table, Chain: s.input, Exprs: dropSYN(a)})
-	}
-	if err := s.nft.Flush(); err != nil {
-		return fmt.Errorf("dropping SYNs: %w", err)
-	}
-	return nil
-}
-
-// The offsets of header fields (RFC 791, 8200, 9293).
-const (
-	dst4, dst6    = 16, 24
-	tcpDst        = 2
-	tcpFlags      = 13
-	synACK, onSYN = 0x12, 0x02
-)
-
-func dropSYN(a netip.AddrPort) []expr.Any {
-	ip := a.Addr().Unmap()
-	family, offset := byte(unix.NFPROTO_IPV4), uint32(dst4)
-	if ip.Is6() {
-		family, offset = unix.NFPROTO_IPV6, dst6
-	}
-	return []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, equal(family),
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, equal(unix.IPPROTO_TCP),
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: uint32(ip.BitLen() / 8)}, equal(ip.AsSlice()...),
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: tcpDst, Len: 2}, equal(binaryutil.BigEndian.PutUint16(a.Port())...),
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: tcpFlags, Len: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{synACK}, Xor: []byte{0}}, equal(onSYN),
-		&expr.Verdict{Kind: expr.VerdictDrop},
-	}
-}
-
-func equal(data ...byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data} }
+// Block replaces the firewall's rules for the addresses.
+func (*Machine) Block(r firewall.Rules) error { return r.Set() }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faildrill/faildrill/harness/firewall"
 	"github.com/faildrill/faildrill/harness/needs"
 	"github.com/faildrill/faildrill/harness/sandbox"
 )
@@ -100,9 +101,11 @@ func live(part string) error {
 	case "drop":
 		other := netip.AddrPortFrom(east.Addr(), 81)
 		return errors.Join(
-			s.Drop([]netip.AddrPort{east}), wants(c, east, "timeout"), wants(c, other, "refused"),
-			s.Drop([]netip.AddrPort{other}), wants(c, east, "east"), wants(c, other, "timeout"),
-			s.Drop(nil), wants(c, other, "refused"))
+			s.Block(firewall.Rules{Lose: []netip.AddrPort{east}}), wants(c, east, "timeout"), wants(c, other, "refused"),
+			s.Block(firewall.Rules{Lose: []netip.AddrPort{other}}), wants(c, east, "east"), wants(c, other, "timeout"),
+			s.Block(firewall.Rules{Drop: []netip.AddrPort{east}}), wants(c, east, "timeout"), wants(c, other, "refused"),
+			s.Block(firewall.Rules{Reject: []netip.AddrPort{east}}), wants(c, east, "refused"),
+			s.Block(firewall.Rules{}), wants(c, other, "refused"), established(s, c))
 	case "redirect":
 		return redirect(c)
 	}
@@ -118,6 +121,56 @@ func greet(ln net.Listener, text string) {
 		fmt.Fprint(nc, text)
 		nc.Close()
 	}
+}
+
+// established sees what becomes of a connection that is there when rules come.
+func established(s *Machine, c *Client) error {
+	at := netip.AddrPortFrom(east.Addr(), 82)
+	ln, err := net.Listen("tcp", at.String())
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(nc, nc) }()
+		}
+	}()
+	// What was lost before is sent again, too.
+	says := func(nc net.Conn, limit time.Duration, answers int) error {
+		if _, err := nc.Write([]byte("x")); err != nil {
+			return err
+		}
+		_ = nc.SetReadDeadline(time.Now().Add(limit))
+		_, err := io.ReadFull(nc, make([]byte, answers))
+		return err
+	}
+	nc, err := c.Dial(context.Background(), "tcp", at.String())
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		rules   firewall.Rules
+		limit   time.Duration
+		answers int
+		want    error
+	}{
+		{firewall.Rules{Lose: []netip.AddrPort{at}}, 5 * time.Second, 1, nil},
+		{firewall.Rules{Drop: []netip.AddrPort{at}}, 300 * time.Millisecond, 1, os.ErrDeadlineExceeded},
+		{firewall.Rules{}, 5 * time.Second, 2, nil},
+		{firewall.Rules{Reject: []netip.AddrPort{at}}, 5 * time.Second, 1, syscall.ECONNRESET},
+	} {
+		if err := s.Block(step.rules); err != nil {
+			return err
+		}
+		if err := says(nc, step.limit, step.answers); !errors.Is(err, step.want) {
+			return fmt.Errorf("with %+v a connection that was there got %v, want %v", step.rules, err, step.want)
+		}
+	}
+	return nil
 }
 
 // wants dials and says when something else comes of it.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os/exec"
 
+	"github.com/faildrill/faildrill/harness/firewall"
 	"github.com/faildrill/faildrill/harness/sandbox"
 )
 
@@ -32,8 +33,8 @@ func (*Machine) AddAddress(netip.Addr) error { return sandbox.Check() }
 // AddClient fails.
 func (*Machine) AddClient() (*Client, error) { return nil, sandbox.Check() }
 
-// Drop fails.
-func (*Machine) Drop([]netip.AddrPort) error { return sandbox.Check() }
+// Block fails.
+func (*Machine) Block(firewall.Rules) error { return sandbox.Check() }
 
 // Client is a network namespace that this system cannot give.
 type Client struct{ Address, Gateway netip.Addr }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/faildrill/faildrill/harness/dnsserver"
+	"github.com/faildrill/faildrill/harness/firewall"
 	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/schedule"
 	"github.com/faildrill/faildrill/harness/trace"
@@ -127,8 +128,8 @@ func (n *network) step(step int) error {
 	case f.IsDNS():
 		n.names.Step(step)
 		return nil
-	case f.Behaviour == schedule.Blackhole:
-		return n.blackhole(begun, st.Kind == schedule.KindFault)
+	case blocks(f):
+		return n.blocked(begun, st.Kind == schedule.KindFault)
 	}
 	srv := n.upstreams[f.Upstream]
 	if srv == nil {
@@ -159,9 +160,15 @@ func (n *network) port(f *schedule.Fault) int {
 // a request that is sent on it meanwhile would be lost.
 func (n *network) noticed() { time.Sleep(2 * time.Millisecond) }
 
-// blackhole begins or ends losing SYNs. A region that is gone answers nothing on
-// connections that are there, either: they end when it begins.
-func (n *network) blackhole(step int, begin bool) error {
+// blocks reports whether the fault is the firewall's.
+func blocks(f *schedule.Fault) bool {
+	return f.Behaviour == schedule.Blackhole || f.Behaviour == schedule.Stop || f.Behaviour == schedule.Partition
+}
+
+// blocked begins or ends what the firewall does. A region that is gone answers nothing
+// on connections that are there, either: they end when it begins, of a server that is
+// stopped those with a request, too. A partition leaves them alone.
+func (n *network) blocked(step int, begin bool) error {
 	f := n.p.s.Steps[step].Fault
 	srv := n.upstreams[f.Upstream]
 	n.mu.Lock()
@@ -170,14 +177,17 @@ func (n *network) blackhole(step int, begin bool) error {
 		return n.heal(step, srv)
 	}
 	n.holes[step] = live.Addresses(&n.p.s.Upstreams[f.Upstream], f.Port)
-	if err := n.drop(); err != nil {
+	if err := n.block(); err != nil {
 		return err
 	}
-	if srv != nil {
+	if srv != nil && f.Behaviour != schedule.Partition {
 		refuse := mockupstreams.Fault{Name: live.MockName(step), Refuse: true, Match: mockupstreams.Match{Port: int(f.Port)}}
 		if err := srv.Apply(refuse); err != nil {
 			return err
 		}
+	}
+	if srv != nil && f.Behaviour == schedule.Stop {
+		srv.BreakOff()
 	}
 	if f.For > 0 {
 		n.timers = append(n.timers, time.AfterFunc(f.For.D(), func() {
@@ -190,26 +200,34 @@ func (n *network) blackhole(step int, begin bool) error {
 	return nil
 }
 
-// heal listens again, then lets SYNs through. The caller holds the lock.
+// heal listens again, then lets packets through. The caller holds the lock.
 func (n *network) heal(step int, srv *mockupstreams.Server) error {
 	if _, ok := n.holes[step]; !ok {
 		return nil
 	}
 	delete(n.holes, step)
-	if srv != nil {
+	if srv != nil && n.p.s.Steps[step].Fault.Behaviour != schedule.Partition {
 		if err := srv.Heal(live.MockName(step)); err != nil {
 			return err
 		}
 	}
-	return n.drop()
+	return n.block()
 }
 
-func (n *network) drop() error {
-	var all []netip.AddrPort
-	for _, h := range n.holes {
-		all = append(all, h...)
+// block has the firewall do what the faults at work say.
+func (n *network) block() error {
+	var r firewall.Rules
+	for step, as := range n.holes {
+		switch n.p.s.Steps[step].Fault.Partition {
+		case schedule.PartitionDrop:
+			r.Drop = append(r.Drop, as...)
+		case schedule.PartitionReject:
+			r.Reject = append(r.Reject, as...)
+		default:
+			r.Lose = append(r.Lose, as...)
+		}
 	}
-	return n.p.place.drop(all)
+	return n.p.place.block(r)
 }
 
 // atWork reports whether the fault of a step is there.

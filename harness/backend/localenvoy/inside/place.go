@@ -8,6 +8,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
+	"github.com/faildrill/faildrill/harness/firewall"
 	"github.com/faildrill/faildrill/harness/sandbox"
 	"github.com/faildrill/faildrill/harness/sandbox/machine"
 )
@@ -24,7 +25,7 @@ type place interface {
 	ip(netip.Addr) netip.Addr
 	home(netip.AddrPort) netip.AddrPort
 	nameserver() netip.AddrPort // where the DNS listens; port 0: any
-	drop([]netip.AddrPort) error
+	block(firewall.Rules) error
 	client() (clientNet, error)
 	tell(backend.Sink) // that it is no machine of its own
 	leave()
@@ -70,7 +71,7 @@ func (own) at(a netip.AddrPort) netip.AddrPort             { return a }
 func (own) ip(ip netip.Addr) netip.Addr                    { return ip }
 func (own) home(a netip.AddrPort) netip.AddrPort           { return a }
 func (o own) nameserver() netip.AddrPort                   { return netip.AddrPortFrom(o.m.Network.Outer(), 53) }
-func (o own) drop(as []netip.AddrPort) error               { return o.m.Drop(as) }
+func (o own) block(r firewall.Rules) error                 { return o.m.Block(r) }
 func (own) tell(backend.Sink)                              {}
 func (own) leave()                                         {} // it ends with its first process
 

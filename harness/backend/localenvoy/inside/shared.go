@@ -14,6 +14,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/backend"
 	"github.com/faildrill/faildrill/harness/backend/localenvoy"
+	"github.com/faildrill/faildrill/harness/firewall"
 	"github.com/faildrill/faildrill/harness/sandbox"
 	"github.com/faildrill/faildrill/harness/sandbox/loopback"
 	"github.com/faildrill/faildrill/harness/schedule"
@@ -98,11 +99,11 @@ func (s *shared) home(at netip.AddrPort) netip.AddrPort {
 	return at
 }
 
-func (*shared) drop(as []netip.AddrPort) error {
-	if len(as) == 0 {
+func (*shared) block(r firewall.Rules) error {
+	if len(r.Lose)+len(r.Drop)+len(r.Reject) == 0 {
 		return nil
 	}
-	return errors.New("SYNs can be lost in a network namespace only")
+	return errors.New("packets can be lost in a network namespace only")
 }
 
 func (s *shared) client() (clientNet, error) { return sharedClient{s}, nil }
