@@ -299,6 +299,12 @@ func (c *Conn) ShowsTLS(ctx context.Context, address, fault string) (bool, error
 	return r.Shown, err
 }
 
+// Silent has the agent connect to host:port, and look whether nobody answers there.
+func (c *Conn) Silent(ctx context.Context, address string) (bool, error) {
+	r, err := c.ask(ctx, call{Dial: address, Silent: true})
+	return r.Shown, err
+}
+
 // ServeNames has the agent answer for names at an address, as the function says;
 // what is dnsserver.Elsewhere is asked of forward.
 func (c *Conn) ServeNames(ctx context.Context, listen, forward string, answer func(name string) dnsserver.Answer) error {

@@ -27,8 +27,9 @@ type call struct {
 	Get    string         `json:"get,omitempty"`    // a URL
 	HTTP   *request       `json:"http,omitempty"`
 	Read   *read          `json:"read,omitempty"`
-	Dial   string         `json:"dial,omitempty"`  // host:port
-	Shows  string         `json:"shows,omitempty"` // a fault of TLS, of what Dial names
+	Dial   string         `json:"dial,omitempty"`   // host:port
+	Shows  string         `json:"shows,omitempty"`  // a fault of TLS, of what Dial names
+	Silent bool           `json:"silent,omitempty"` // whether nobody answers there
 	DNS    *names         `json:"dns,omitempty"`
 	Answer *answered      `json:"answer,omitempty"` // to question ID
 }
@@ -71,7 +72,7 @@ type reply struct {
 	Data     []byte        `json:"data,omitempty"`
 	Status   int           `json:"status,omitempty"`  // of what HTTP asked
 	Missing  bool          `json:"missing,omitempty"` // the file does not exist
-	Shown    bool          `json:"shown,omitempty"`   // the fault of TLS
+	Shown    bool          `json:"shown,omitempty"`   // the fault of TLS, or the silence
 	Outcome  *outcome      `json:"outcome,omitempty"`
 	Error    string        `json:"error,omitempty"`
 	Kind     string        `json:"kind,omitempty"`     // of the error, as package probe has it

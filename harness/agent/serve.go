@@ -174,6 +174,9 @@ func (s *server) answer(ctx context.Context, c *call) reply {
 			return replyError(c.ID, err)
 		}
 		defer conn.Close()
+		if c.Silent {
+			return reply{Shown: live.Silent(conn)}
+		}
 		return reply{Shown: c.Shows != "" && certificates.Shows(c.Shows, conn)}
 	}
 	return replyError(c.ID, errors.New("a call without a verb"))

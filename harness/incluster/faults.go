@@ -2,6 +2,7 @@ package incluster
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -12,7 +13,11 @@ import (
 // Step carries out a step.
 func (p *player) Step(ctx context.Context, step int) error {
 	st := &p.s.Steps[step]
-	if st.Kind != schedule.KindConfig {
+	switch st.Kind {
+	case schedule.KindRestart:
+		return p.restart(ctx, step)
+	case schedule.KindConfig:
+	default:
 		return p.fault(ctx, step)
 	}
 	for _, x := range p.clients {
@@ -33,15 +38,30 @@ func (p *player) fault(ctx context.Context, step int) error {
 	case f.IsDNS():
 		p.names.Step(step)
 		return nil
+	case FromOutside(f):
+		b, ok := p.o.Upstreams.(Breaker)
+		switch {
+		case !ok:
+			return fmt.Errorf("fault %s: nobody can %s a server of %s", f.Name, f.Behaviour, p.o.Backend)
+		case p.s.Steps[step].Kind == schedule.KindHeal:
+			return b.Mend(ctx, f.Upstream, live.MockName(begun))
+		}
+		return b.Break(ctx, f.Upstream, live.MockName(begun), f)
 	case p.s.Steps[step].Kind == schedule.KindHeal:
 		return p.o.Upstreams.Heal(ctx, f.Upstream, live.MockName(begun))
 	}
 	return p.o.Upstreams.Apply(ctx, f.Upstream, live.MockFault(f, live.MockName(begun), int(f.Port)))
 }
 
+// FromOutside reports whether a fault is what somebody does to a server, rather than
+// what it does itself: then the upstreams have to be a Breaker.
+func FromOutside(f *schedule.Fault) bool {
+	return f.StandsStill() || f.Behaviour == schedule.Partition
+}
+
 // Witness waits until a step shows, from a pod without a proxy.
 func (p *player) Witness(ctx context.Context, step int) (string, error) {
-	w := live.Witness{Schedule: p.s, Every: pollEvery, Dial: p.dial, AtWork: p.atWork, Met: p.met, Taken: p.taken, ShowsTLS: p.showsTLS}
+	w := live.Witness{Schedule: p.s, Every: pollEvery, Dial: p.dial, AtWork: p.atWork, Met: p.met, Taken: p.taken, ShowsTLS: p.showsTLS, Silent: p.silent, Restarted: p.restarted}
 	return w.See(ctx, step)
 }
 
@@ -73,10 +93,20 @@ func (p *player) showsTLS(fault string, nc net.Conn) bool {
 	return err == nil && shown
 }
 
+func (p *player) silent(nc net.Conn) bool {
+	ctx, stop := context.WithTimeout(context.Background(), askWithin)
+	defer stop()
+	silent, err := p.dns.Silent(ctx, nc.(dialed).to)
+	return err == nil && silent
+}
+
 func (p *player) atWork(step int) bool {
 	f := p.s.Steps[step].Fault
 	if f.IsDNS() {
 		return p.names.AtWork(step)
+	}
+	if b, ok := p.o.Upstreams.(Breaker); ok && FromOutside(f) {
+		return b.Broken(live.MockName(step))
 	}
 	ctx, stop := context.WithTimeout(context.Background(), askWithin)
 	defer stop()

@@ -34,6 +34,14 @@ type Upstreams interface {
 	Stop(context.Context) error
 }
 
+// Breaker is an Upstreams whose servers can be broken from outside: paused, killed, cut
+// off. A fault has a name there as with Apply.
+type Breaker interface {
+	Break(ctx context.Context, upstream int32, name string, f *schedule.Fault) error
+	Mend(ctx context.Context, upstream int32, name string) error
+	Broken(name string) bool
+}
+
 // Options say where a drill is played.
 type Options struct {
 	Backend   string // its name
@@ -99,7 +107,8 @@ type player struct {
 
 	mu     sync.Mutex // guards what follows
 	origin time.Time
-	looks  []*look // by endpoint table
+	looks  []*look          // by endpoint table
+	before map[int][]string // pods of istiod before a step that restarts it
 }
 
 var _ live.Player = (*player)(nil)

@@ -1,7 +1,7 @@
 // Package regions runs the fake upstreams of a drill as containers on kind's
 // network, one for each address, with testcontainers.
 //
-//	r := regions.New(schedule, certificates, image, run, journal)
+//	r := regions.New(schedule, certificates, images, run, journal)
 //	err := r.Start(ctx)
 //	r.Addresses()                          // where each address of the schedule is
 //	err = r.Apply(ctx, upstream, fault)    // over the control API of each of its containers
@@ -48,7 +48,7 @@ const controlPort = 9901
 // Regions are the containers of one drill.
 type Regions struct {
 	s            *schedule.Schedule
-	image        string
+	images       Images
 	run          string
 	certificates *certificates.Set
 	// journal is told before a container is made.
@@ -56,22 +56,35 @@ type Regions struct {
 
 	mu         sync.Mutex
 	containers []*container
-	whole      bool // all that were asked for are known
+	whole      bool                 // all that were asked for are known
+	broken     map[string]*breakage // by name
+	applied    map[int32][]mockupstreams.Fault
+	stopped    bool
+}
+
+// Images are those that containers are made of.
+type Images struct {
+	Mock  string // a fake upstream
+	Agent string // what holds a network for it
 }
 
 type container struct {
 	upstream int
 	ip       netip.Addr // of the schedule
 	c        *testcontainers.DockerContainer
-	address  netip.Addr // of the container
+	network  *testcontainers.DockerContainer // whose network it is in; nil: its own
+	address  netip.Addr                      // of the container
 	control  mockupstreams.Client
 }
 
 // New is the regions of a schedule, with the certificates that they show where they
 // speak TLS; nothing is started. The journal is told what is to be
 // undone before it is done.
-func New(s *schedule.Schedule, c *certificates.Set, image, run string, journal func(backend.Undo) error) *Regions {
-	return &Regions{s: s, certificates: c, image: image, run: run, journal: journal}
+func New(s *schedule.Schedule, c *certificates.Set, images Images, run string, journal func(backend.Undo) error) *Regions {
+	return &Regions{
+		s: s, certificates: c, images: images, run: run, journal: journal,
+		broken: map[string]*breakage{}, applied: map[int32][]mockupstreams.Fault{},
+	}
 }
 
 // Start starts a container for each address, side by side.
@@ -148,38 +161,80 @@ func (r *Regions) start(ctx context.Context, i int, ip netip.Addr) (*container, 
 		flags, files = mounted(shown)
 		cmd = append(cmd, flags...)
 	}
-	c, err := testcontainers.Run(ctx, r.image,
-		testcontainers.WithCmd(cmd...),
-		testcontainers.WithLabels(map[string]string{RunLabel: r.run}),
-		testcontainers.WithExposedPorts(fmt.Sprintf("%d/tcp", controlPort)),
-		testcontainers.CustomizeRequest(testcontainers.GenericContainerRequest{ContainerRequest: testcontainers.ContainerRequest{
-			Networks: []string{Network}, NetworkAliases: map[string][]string{}, Files: files,
-			HostConfigModifier: func(c *dockertypes.HostConfig) { c.CapAdd = capabilities(r.s, i) },
-		}}),
-	)
+	out := &container{upstream: i, ip: ip}
+	var err error
+	at := onNetwork(files, capabilities(r.s, i))
+	if needsNetwork(r.s, i) {
+		if out.network, err = r.startNetwork(ctx); err != nil {
+			return nil, err
+		}
+		at = inNetwork(files, out.network.GetContainerID())
+	}
+	out.c, err = testcontainers.Run(ctx, r.images.Mock, append(at, testcontainers.WithCmd(cmd...), testcontainers.WithLabels(map[string]string{RunLabel: r.run}))...)
 	if err != nil {
 		return nil, sentence(err)
 	}
-	out := &container{upstream: i, ip: ip, c: c}
-	text, err := c.ContainerIP(ctx)
+	text, err := out.outer().ContainerIP(ctx)
 	if err != nil {
 		return out, sentence(err)
 	}
 	if out.address, err = netip.ParseAddr(text); err != nil {
 		return out, fmt.Errorf("its container's address is %q: %w", text, err)
 	}
-	at, err := c.PortEndpoint(ctx, fmt.Sprintf("%d/tcp", controlPort), "http")
+	control, err := out.outer().PortEndpoint(ctx, fmt.Sprintf("%d/tcp", controlPort), "http")
 	if err != nil {
 		return out, sentence(err)
 	}
-	out.control = mockupstreams.Client{URL: at}
-	if err := out.control.Await(ctx); err != nil {
-		return out, err
+	out.control = mockupstreams.Client{URL: control}
+	return out, r.ready(ctx, out)
+}
+
+// ready waits for a server that has started, and tells it what it has to know.
+func (r *Regions) ready(ctx context.Context, c *container) error {
+	if err := c.control.Await(ctx); err != nil {
+		return err
 	}
-	if u.Latency > 0 {
-		err = out.control.Apply(ctx, mockupstreams.Fault{Name: "latency", Delay: mockupstreams.Duration(u.Latency)})
+	r.mu.Lock()
+	fs := slices.Clone(r.applied[int32(c.upstream)])
+	r.mu.Unlock()
+	if l := r.s.Upstreams[c.upstream].Latency; l > 0 {
+		fs = append([]mockupstreams.Fault{{Name: "latency", Delay: mockupstreams.Duration(l)}}, fs...)
 	}
-	return out, err
+	for _, f := range fs {
+		if err := c.control.Apply(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outer is the container that has the network.
+func (c *container) outer() *testcontainers.DockerContainer {
+	if c.network != nil {
+		return c.network
+	}
+	return c.c
+}
+
+// onNetwork puts a container on kind's network, and publishes its control API.
+func onNetwork(files []testcontainers.ContainerFile, capabilities []string) []testcontainers.ContainerCustomizer {
+	return []testcontainers.ContainerCustomizer{
+		testcontainers.WithExposedPorts(fmt.Sprintf("%d/tcp", controlPort)),
+		testcontainers.CustomizeRequest(testcontainers.GenericContainerRequest{ContainerRequest: testcontainers.ContainerRequest{
+			Networks: []string{Network}, NetworkAliases: map[string][]string{}, Files: files,
+			HostConfigModifier: func(c *dockertypes.HostConfig) { c.CapAdd = capabilities },
+		}}),
+	}
+}
+
+// inNetwork puts a container into the network of another one.
+func inNetwork(files []testcontainers.ContainerFile, other string) []testcontainers.ContainerCustomizer {
+	return []testcontainers.ContainerCustomizer{
+		testcontainers.CustomizeRequest(testcontainers.GenericContainerRequest{ContainerRequest: testcontainers.ContainerRequest{
+			Files:              files,
+			HostConfigModifier: func(c *dockertypes.HostConfig) { c.NetworkMode = dockertypes.NetworkMode("container:" + other) },
+		}}),
+	}
 }
 
 // capabilities are what an upstream's container needs beside the usual: a listener
@@ -240,7 +295,12 @@ func (r *Regions) of(upstream int32) []*container {
 	return cs
 }
 
+// each asks the control API of an upstream's containers. Nobody answers there while the
+// server stands still: then nothing is asked.
 func (r *Regions) each(upstream int32, f func(mockupstreams.Client) error) error {
+	if r.still(upstream) {
+		return nil
+	}
 	var errs []error
 	for _, c := range r.of(upstream) {
 		errs = append(errs, f(c.control))
@@ -250,11 +310,17 @@ func (r *Regions) each(upstream int32, f func(mockupstreams.Client) error) error
 
 // Apply begins a fault of an upstream.
 func (r *Regions) Apply(ctx context.Context, upstream int32, f mockupstreams.Fault) error {
+	r.mu.Lock()
+	r.applied[upstream] = append(r.applied[upstream], f)
+	r.mu.Unlock()
 	return r.each(upstream, func(c mockupstreams.Client) error { return c.Apply(ctx, f) })
 }
 
 // Heal ends one.
 func (r *Regions) Heal(ctx context.Context, upstream int32, name string) error {
+	r.mu.Lock()
+	r.applied[upstream] = slices.DeleteFunc(r.applied[upstream], func(f mockupstreams.Fault) bool { return f.Name == name })
+	r.mu.Unlock()
 	return r.each(upstream, func(c mockupstreams.Client) error { return c.Heal(ctx, name) })
 }
 
@@ -309,6 +375,7 @@ func (r *Regions) Log(ctx context.Context, upstream int32) ([]byte, error) {
 // Stop removes the containers, those too of which Start heard no more than that they were
 // asked for.
 func (r *Regions) Stop(ctx context.Context) error {
+	r.endBreakages()
 	r.mu.Lock()
 	r.containers = nil
 	whole := r.whole

@@ -122,6 +122,22 @@ func (x *Proxy) Updates() (taken, refused int64, warming bool, err error) {
 	return taken, refused, warming, err
 }
 
+// ControlPlane is who gives the proxy its configuration, as they say themselves, and
+// whether it is connected.
+func (x *Proxy) ControlPlane() (who string, connected bool, err error) {
+	b, err := x.Get("/stats?filter=^control_plane\\.")
+	for line := range strings.Lines(string(b)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch name {
+		case "control_plane.identifier":
+			who = strings.Trim(value, `"`)
+		case "control_plane.connected_state":
+			connected = value == "1"
+		}
+	}
+	return who, connected, err
+}
+
 // Await polls until done says so, or says why that will never be. The words complete a sentence:
 // the Envoy of sleep WHAT.
 type Await func(ctx context.Context, what string, done func() (bool, error)) error

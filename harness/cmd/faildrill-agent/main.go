@@ -4,6 +4,8 @@
 //	faildrill-agent serve     # talks to the harness over standard input and output
 //	faildrill-agent detour '{"to": {"10.10.0.1": "172.18.0.5"}}'
 //	                          # leads the pod's connections to where somebody listens (package detour)
+//	faildrill-agent firewall '{"drop": ["0.0.0.0:80"]}'
+//	                          # replaces the rules of the network namespace (package firewall)
 //
 // It is linked statically, so that it runs in an image that has nothing else.
 package main
@@ -18,6 +20,7 @@ import (
 
 	"github.com/faildrill/faildrill/harness/agent"
 	"github.com/faildrill/faildrill/harness/detour"
+	"github.com/faildrill/faildrill/harness/firewall"
 )
 
 func main() {
@@ -35,6 +38,11 @@ func main() {
 			fmt.Fprintln(os.Stderr, "faildrill-agent:", err)
 			os.Exit(1)
 		}
+	case verb == "firewall" && len(os.Args) == 3:
+		if err := setFirewall(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "faildrill-agent:", err)
+			os.Exit(1)
+		}
 	case verb == "serve" && len(os.Args) == 2:
 		// A stream that ends is how the harness says that it is over.
 		if err := agent.Serve(ctx, os.Stdin, os.Stdout); err != nil {
@@ -42,7 +50,7 @@ func main() {
 			os.Exit(1)
 		}
 	default:
-		fmt.Fprintln(os.Stderr, "faildrill-agent sleep | serve | detour RULES: expected one of the three; faildrill starts it in a pod")
+		fmt.Fprintln(os.Stderr, "faildrill-agent sleep | serve | detour RULES | firewall RULES: expected one of the four; faildrill starts it in a pod or a container")
 		os.Exit(2)
 	}
 }
@@ -51,6 +59,14 @@ func setDetours(text string) error {
 	var r detour.Rules
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return fmt.Errorf("reading the detours: %w", err)
+	}
+	return r.Set()
+}
+
+func setFirewall(text string) error {
+	var r firewall.Rules
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return fmt.Errorf("reading the rules: %w", err)
 	}
 	return r.Set()
 }

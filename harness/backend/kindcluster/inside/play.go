@@ -54,7 +54,7 @@ func Play(ctx context.Context, job []byte, sink backend.Sink) (child.Rest, error
 	}
 	return nil, incluster.Play(ctx, j.Schedule, incluster.Options{
 		Backend: kindcluster.Name, Cluster: k, Settings: set, Istioctl: c.Istioctl,
-		Upstreams: regions.New(j.Schedule, certs, c.Mock, run, sink.Undo),
+		Upstreams: regions.New(j.Schedule, certs, regions.Images{Mock: c.Mock, Agent: c.Agent}, run, sink.Undo),
 	}, sink)
 }
 

@@ -18,6 +18,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 
 	"github.com/faildrill/faildrill/harness/envoyconfig"
+	"github.com/faildrill/faildrill/harness/live"
 	"github.com/faildrill/faildrill/harness/observe"
 	"github.com/faildrill/faildrill/harness/xds"
 )
@@ -328,6 +329,11 @@ func (b *builtin) writeRoutes(x *proxy, client, config int) error {
 	r.Name = b.routes(client)
 	return envoyconfig.WriteRDS(x.xds(), strconv.Itoa(b.version), r)
 }
+
+// There is nothing to restart.
+func (*builtin) restart(context.Context) error { return nil }
+
+func (*builtin) restarted(context.Context) (string, error) { return live.NoControlPlane, nil }
 
 // broke is never: nothing runs.
 func (*builtin) broke(context.Context) error { return nil }

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/faildrill/faildrill/harness/backend"
@@ -31,8 +33,15 @@ const (
 // proxies start, a little ahead of 0 s: the loads of the trace begin when.
 type fromIstiod struct {
 	p        *player
-	pod      *istiod.Istiod
 	redirect bool // connections are redirected to the proxy, as in a pod
+	mesh     map[string]any
+
+	mu     sync.Mutex // held while it restarts; guards what follows
+	pod    *istiod.Istiod
+	config int           // that it has
+	number int           // of its process, from 1
+	up     chan struct{} // closed when the latest restart has ended; nil: there was none
+	failed error         // of the latest restart
 }
 
 // target is the service itself, as in a pod: any address that is routed will do
@@ -110,20 +119,16 @@ func (c *fromIstiod) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mesh := map[string]any{"accessLogFile": "/dev/stdout", "accessLogEncoding": "JSON", "accessLogFormat": string(format)}
-	maps.Copy(mesh, c.p.s.MeshConfig)
-	c.pod, err = istiod.Start(ctx, istiod.Options{
-		Binary: c.p.o.Istiod.Path, Dir: c.p.path("istiod"), Host: c.p.place.nameserver().Addr().String(), DebounceAfter: debounce,
-		MeshConfig: mesh,
-	})
-	if err != nil {
+	c.mesh = map[string]any{"accessLogFile": "/dev/stdout", "accessLogEncoding": "JSON", "accessLogFormat": string(format)}
+	maps.Copy(c.mesh, c.p.s.MeshConfig)
+	if err := c.begins(ctx, 0, 0); err != nil {
 		return rejected(err)
 	}
 	// Not with its start: of what it finds then it has been seen to lose endpoints.
 	if err := c.configure(ctx, 0); err != nil {
 		return err
 	}
-	at, err := netip.ParseAddrPort(c.pod.GRPCAddr())
+	at, err := netip.ParseAddrPort(c.pod.GRPCAddr()) // proxies are only starting
 	if err != nil {
 		return err
 	}
@@ -164,25 +169,132 @@ func (*fromIstiod) begin(context.Context, time.Time) error { return nil }
 // configure replaces istiod's configuration. It returns when istiod has it; that
 // the proxies have it is seen later.
 func (c *fromIstiod) configure(ctx context.Context, config int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed != nil {
+		return c.failed
+	}
+	c.config = config
+	return c.has(ctx)
+}
+
+// has gives istiod its configuration. The caller holds the lock.
+func (c *fromIstiod) has(ctx context.Context) error {
 	own, err := attemptsLogged()
 	if err != nil {
 		return err
 	}
-	return rejected(c.pod.SetConfig(ctx, append(slices.Clone(c.p.s.Documents[config]), own)))
+	return rejected(c.pod.SetConfig(ctx, append(slices.Clone(c.p.s.Documents[c.config]), own)))
+}
+
+// begins starts a process of istiod. It says of itself which one it is, and proxies repeat that.
+func (c *fromIstiod) begins(ctx context.Context, httpPort, grpcPort int) (err error) {
+	c.number++
+	dir := "istiod"
+	if c.number > 1 {
+		dir += "-" + strconv.Itoa(c.number)
+	}
+	c.pod, err = istiod.Start(ctx, istiod.Options{
+		Binary: c.p.o.Istiod.Path, Dir: c.p.path(dir), Host: c.p.place.nameserver().Addr().String(), DebounceAfter: debounce,
+		MeshConfig: c.mesh, Env: []string{"POD_NAME=" + c.name()}, HTTPPort: httpPort, GRPCPort: grpcPort,
+	})
+	return err
+}
+
+func (c *fromIstiod) name() string { return "istiod-" + strconv.Itoa(c.number) }
+
+// restart kills istiod, and starts it again beside the drill. Proxies are turned away
+// until it has its configuration: in a cluster istiod is not ready before it has read
+// what there is, and one that has nothing yet would take theirs away.
+func (c *fromIstiod) restart(context.Context) error {
+	c.mu.Lock()
+	if c.failed != nil {
+		defer c.mu.Unlock()
+		return c.failed
+	}
+	at, err := netip.ParseAddrPort(c.pod.GRPCAddr())
+	if err == nil {
+		err = c.p.net.turnAway(at)
+	}
+	if err != nil {
+		c.mu.Unlock()
+		return err
+	}
+	_, http, _ := net.SplitHostPort(c.pod.HTTPAddr())
+	port, _ := strconv.Atoi(http) // it was one
+	c.pod.Stop()
+	up := make(chan struct{})
+	c.up = up
+	go func() {
+		defer close(up)
+		defer c.mu.Unlock()
+		ctx := context.Background() // its own time bounds it
+		err := c.begins(ctx, port, int(at.Port()))
+		if err == nil {
+			err = c.has(ctx)
+		}
+		if err == nil {
+			err = c.p.net.turnAway(netip.AddrPort{})
+		}
+		if err != nil {
+			c.failed = fmt.Errorf("restarting istiod: %w", err)
+		}
+	}()
+	return nil
+}
+
+// restarted waits until every proxy has heard of the process that was started last.
+func (c *fromIstiod) restarted(ctx context.Context) (string, error) {
+	select {
+	case <-c.up:
+	case <-ctx.Done():
+		return "", nil
+	}
+	c.mu.Lock()
+	name, err := c.name(), c.failed
+	c.mu.Unlock()
+	if err != nil {
+		return "", err
+	}
+	for _, x := range c.p.distinct() {
+		err := x.await(ctx, "heard of the new istiod", func() (bool, error) {
+			who, connected, err := x.ControlPlane()
+			return err == nil && connected && strings.Contains(who, `"`+name+`"`), nil // one that does not answer is busy
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return "every proxy is connected to a new process, " + name, nil
 }
 
 // broke waits for istiod's death. The proxies would keep what they have, but
 // nobody could say what they would have got.
 func (c *fromIstiod) broke(ctx context.Context) error {
-	select {
-	case <-c.pod.Done():
-		return c.pod.Death("the drill was over")
-	case <-ctx.Done():
-		return nil
+	for {
+		c.mu.Lock()
+		pod, failed := c.pod, c.failed
+		c.mu.Unlock()
+		if failed != nil {
+			return failed
+		}
+		select {
+		case <-pod.Done():
+		case <-ctx.Done():
+			return nil
+		}
+		c.mu.Lock() // a restart is over then
+		same := pod == c.pod && c.failed == nil
+		c.mu.Unlock()
+		if same {
+			return pod.Death("the drill was over")
+		}
 	}
 }
 
 func (c *fromIstiod) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.pod != nil {
 		c.pod.Stop()
 	}

@@ -27,6 +27,7 @@ type network struct {
 
 	mu     sync.Mutex // guards what follows
 	holes  map[int][]netip.AddrPort
+	away   netip.AddrPort // where everybody is turned away; unset: nowhere
 	timers []*time.Timer
 }
 
@@ -214,9 +215,20 @@ func (n *network) heal(step int, srv *mockupstreams.Server) error {
 	return n.block()
 }
 
+// turnAway resets every packet to an address; unset: none.
+func (n *network) turnAway(at netip.AddrPort) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.away = at
+	return n.block()
+}
+
 // block has the firewall do what the faults at work say.
 func (n *network) block() error {
 	var r firewall.Rules
+	if n.away.IsValid() {
+		r.Reject = append(r.Reject, n.away)
+	}
 	for step, as := range n.holes {
 		switch n.p.s.Steps[step].Fault.Partition {
 		case schedule.PartitionDrop:

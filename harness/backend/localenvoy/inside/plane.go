@@ -17,6 +17,10 @@ type controlPlane interface {
 	target(client int) string
 	accessLog(client int) string
 	upstreamLog(client int) string // "": there is none
+	// restart restarts it; restarted waits until the new one has answered every proxy, and
+	// says so. "": there is nothing to restart.
+	restart(ctx context.Context) error
+	restarted(ctx context.Context) (string, error)
 	// broke waits until the drill is over, or says what ended that the drill needs.
 	broke(context.Context) error
 	stop()

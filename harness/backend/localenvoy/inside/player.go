@@ -123,7 +123,11 @@ func (p *player) Step(ctx context.Context, step int) error {
 		return err
 	}
 	st := &p.s.Steps[step]
-	if st.Kind != schedule.KindConfig {
+	switch st.Kind {
+	case schedule.KindRestart:
+		return p.plane.restart(ctx)
+	case schedule.KindConfig:
+	default:
 		return p.net.step(step)
 	}
 	for _, x := range p.distinct() {
@@ -132,6 +136,17 @@ func (p *player) Step(ctx context.Context, step int) error {
 		}
 	}
 	return p.plane.configure(ctx, st.Config)
+}
+
+// restarts is how often a drill restarts the control plane.
+func restarts(s *schedule.Schedule) int {
+	n := 0
+	for i := range s.Steps {
+		if s.Steps[i].Kind == schedule.KindRestart {
+			n++
+		}
+	}
+	return n
 }
 
 // began waits until the proxies have what they have at 0 s.
@@ -200,6 +215,9 @@ func (p *player) Stop(ctx context.Context) error {
 	}
 	if p.o.ControlPlane == localenvoy.Istiod {
 		p.keep("istiod.log", p.path("istiod", "istiod.log"))
+		for n := 2; n <= 1+restarts(p.s); n++ {
+			p.keep(fmt.Sprintf("istiod-%d.log", n), p.path(fmt.Sprintf("istiod-%d", n), "istiod.log"))
+		}
 	}
 	p.secondView(ctx)
 	err := p.tell()
