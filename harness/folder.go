@@ -193,7 +193,7 @@ func savedScenario(d *schedule.Drill) *scenario.Scenario {
 	n := 0
 	for i := range sc.Spec.Timeline {
 		st := &sc.Spec.Timeline[i]
-		if st.Apply != "" || st.Delete != "" {
+		if st.ChangesConfiguration() {
 			n++
 		}
 		if st.Apply != "" {

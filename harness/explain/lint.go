@@ -135,7 +135,7 @@ func configurations(in *scenario.Input) [][]*istio.Resource {
 		return out
 	}
 	for i := range in.Scenario.Spec.Timeline {
-		if st := &in.Scenario.Spec.Timeline[i]; st.Apply != "" || st.Delete != "" {
+		if st := &in.Scenario.Spec.Timeline[i]; st.ChangesConfiguration() {
 			out = append(out, in.After(i))
 		}
 	}

@@ -27,6 +27,11 @@ const (
 // before the old one goes, so that webhooks are answered all the time. The journal hears
 // nothing: a new process of the same deployment is nothing to undo.
 func (p *player) restart(ctx context.Context, step int) error {
+	for _, x := range p.clients {
+		if err := x.Mark(step); err != nil {
+			return err
+		}
+	}
 	old, err := p.istiods(ctx)
 	if err != nil {
 		return err
@@ -63,43 +68,40 @@ func (p *player) istiods(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// restarted waits until only new pods of istiod are there, and every proxy has its
-// configuration from one of them.
+// restarted waits until only new pods of istiod are there, and every proxy was told
+// everything by one of them.
 func (p *player) restarted(ctx context.Context, step int) (string, error) {
 	p.mu.Lock()
 	old := p.before[step]
 	p.mu.Unlock()
 	t := time.NewTicker(pollCounters)
 	defer t.Stop()
-	for {
-		if who := p.servedBy(ctx, old); who != "" {
-			return "every proxy is connected to a new pod, " + who, nil
-		}
+	who := ""
+	for who == "" {
+		who = p.newIstiods(ctx, old)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			return "", nil
 		}
 	}
+	for _, x := range p.clients {
+		if err := x.Reconnected(ctx, p.await(x), step, quiet); err != nil {
+			return "", err
+		}
+	}
+	return "every proxy was told everything by a new pod, " + who, nil
 }
 
-// servedBy are the pods of istiod that serve the proxies; "": not all of them are new, or
-// it is not known yet.
-func (p *player) servedBy(ctx context.Context, old []string) string {
+// newIstiods are istiod's pods; "": not all of them are new and available, or it is not known.
+func (p *player) newIstiods(ctx context.Context, old []string) string {
 	d, err := p.o.Cluster.Core.AppsV1().Deployments(istiodNamespace).Get(ctx, istiodDeployment, metav1.GetOptions{})
 	if err != nil || !rolledOut(d) {
 		return ""
 	}
-	var names []string
-	for _, x := range p.clients {
-		who, connected, err := x.ControlPlane()
-		name := podOf(who)
-		if err != nil || !connected || name == "" || slices.Contains(old, name) {
-			return ""
-		}
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
+	names, err := p.istiods(ctx)
+	if err != nil || slices.ContainsFunc(names, func(n string) bool { return slices.Contains(old, n) }) {
+		return ""
 	}
 	return strings.Join(names, ", ")
 }
@@ -111,13 +113,4 @@ func rolledOut(d *appsv1.Deployment) bool {
 		return c.Type == appsv1.DeploymentAvailable && c.Status == corev1.ConditionTrue
 	})
 	return s.ObservedGeneration >= d.Generation && s.UpdatedReplicas > 0 && s.UpdatedReplicas == s.Replicas && s.AvailableReplicas >= s.UpdatedReplicas && available
-}
-
-// podOf is the pod of an istiod that says who it is: {"Component":"istiod","ID":"istiod-7d8-x2v",...}.
-func podOf(identifier string) string {
-	var v struct{ ID string }
-	if json.Unmarshal([]byte(identifier), &v) != nil {
-		return ""
-	}
-	return v.ID
 }

@@ -84,7 +84,7 @@ func structTypes(t reflect.Type) []reflect.Type {
 	var visit func(reflect.Type)
 	visit = func(t reflect.Type) {
 		t = bare(t)
-		if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(textType) || seen[t] {
+		if t.Kind() != reflect.Struct || t == mergeType || reflect.PointerTo(t).Implements(textType) || seen[t] {
 			return
 		}
 		seen[t] = true

@@ -25,6 +25,9 @@ func (c *configReader) references(from place) {
 		c.reference(from, ref, index("spec.config", i), -1)
 	}
 	for i, step := range s.Spec.Timeline {
+		if step.Patch != nil {
+			c.patch(from, i)
+		}
 		if step.Apply != "" {
 			c.reference(from, step.Apply, index("spec.timeline", i)+".apply", i)
 		}

@@ -40,7 +40,10 @@ func (d *decoder) spoil(path string) {
 	}
 }
 
-var textType = reflect.TypeFor[encoding.TextUnmarshaler]()
+var (
+	textType  = reflect.TypeFor[encoding.TextUnmarshaler]()
+	mergeType = reflect.TypeFor[Merge]()
+)
 
 // value reads n into v.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
@@ -48,6 +51,12 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		d.value(n, v.Elem(), path)
+	case v.Type() == mergeType:
+		if n.Kind != yaml.MappingNode {
+			d.fail(n, path, "expected a mapping, found %s", found(n))
+			return
+		}
+		v.Set(reflect.ValueOf(Merge{n}))
 	case v.Addr().Type().Implements(textType):
 		if d.isScalar(n, v, path) {
 			if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {

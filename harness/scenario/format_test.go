@@ -53,7 +53,7 @@ func TestFormat(t *testing.T) {
 	golden(t, "scenarios/FORMAT.md", b.String())
 }
 
-var scalarNames = map[string]string{"Duration": "time", "Rate": "rate", "Bound": "bound", "DurationBound": "time bound"}
+var scalarNames = map[string]string{"Duration": "time", "Rate": "rate", "Bound": "bound", "DurationBound": "time bound", "Merge": "mapping"}
 
 func formatFields(b *strings.Builder, st reflect.Type, docs comments) {
 	fields := fieldsOf(st)

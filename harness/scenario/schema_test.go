@@ -119,6 +119,8 @@ func (g schemaWriter) value(t reflect.Type) object {
 	switch t {
 	case reflect.TypeFor[Duration]():
 		return text(`(0|` + time + `)`)
+	case mergeType:
+		return object{{"type", "object"}}
 	case reflect.TypeFor[Rate]():
 		return text(`[0-9]+(\.[0-9]+)? */ *([0-9.]*(ms|s|m|h))+`)
 	case reflect.TypeFor[Bound]():

@@ -169,6 +169,8 @@ type Step struct {
 	Name string `yaml:"name,omitempty"`
 	// Apply names a file or folder with Istio YAML; its objects replace those of the same kind, namespace and name, or are added.
 	Apply string `yaml:"apply,omitempty" oneof:"change"`
+	// Patch changes an object of the configuration as `kubectl patch --type merge` does.
+	Patch *Patch `yaml:"patch,omitempty" oneof:"change"`
 	// Delete removes an object, written Kind/name or Kind/namespace/name.
 	Delete string `yaml:"delete,omitempty" oneof:"change"`
 	// Fault breaks an upstream, or what the DNS says about it, until it is healed.
@@ -177,6 +179,19 @@ type Step struct {
 	Heal string `yaml:"heal,omitempty" oneof:"change"`
 	// Restart restarts a part of the mesh's control plane while traffic goes on. The proxies keep what they have until the new one answers. Where there is no control plane nothing happens.
 	Restart string `yaml:"restart,omitempty" oneof:"change" enum:"istiod"`
+}
+
+// Patch changes one object of the configuration that is in force.
+type Patch struct {
+	// Kind is that of the object: ServiceEntry.
+	Kind string `yaml:"kind" required:"true"`
+	// Namespace is where the object is.
+	// Default: default
+	Namespace string `yaml:"namespace,omitempty"`
+	// Name is the object's.
+	Name string `yaml:"name" required:"true"`
+	// Merge is laid over the object (JSON merge patch, RFC 7386): mappings key by key, null removes a key, and everything else, a list too, takes the place of what is there: {spec: {resolution: STATIC}}.
+	Merge Merge `yaml:"merge" required:"true"`
 }
 
 // Fault is what one upstream does wrong, or what the DNS says about one: exactly one behaviour, and which requests it meets.

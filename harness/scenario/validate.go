@@ -74,7 +74,7 @@ func (v *validator) configuration() {
 		v.problems.add(v.in.Where("spec"), "there is no configuration; name files in spec.config or add documents after ---")
 	}
 	for step := -1; step < len(v.s.Timeline); step++ {
-		if step >= 0 && v.s.Timeline[step].Apply == "" {
+		if step >= 0 && v.s.Timeline[step].Apply == "" && v.s.Timeline[step].Patch == nil {
 			continue
 		}
 		config := v.in.After(step)

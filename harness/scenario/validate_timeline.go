@@ -28,6 +28,8 @@ func (v *validator) timeline() {
 		case v.in.Has(path + ".heal"):
 			active = v.heal(path+".heal", step, active)
 		case step.Restart != "":
+		case step.Patch != nil:
+			v.patched(path+".patch", step.Patch, config)
 		case v.in.Has(path + ".delete"):
 			v.remove(path+".delete", step.Delete, config)
 		case step.Apply == "":
@@ -111,16 +113,8 @@ func (v *validator) remove(path, ref string, config []*istio.Resource) {
 		v.fail(path, "expected Kind/name or Kind/namespace/name, found %s", quote(ref))
 	case istioKinds[kind] == nil:
 		v.fail(path, "unknown kind %s%s", quote(kind), didYouMean(kind, kindNames()))
-	case v.read(partConfig, "timeline") && !slices.ContainsFunc(config, func(r *istio.Resource) bool { return r.ID() == id }):
-		var have []string
-		for _, r := range config {
-			name := r.Kind + "/" + r.Namespace + "/" + r.Name
-			if r.Namespace == defaultNamespace && strings.Count(ref, "/") == 1 {
-				name = r.Kind + "/" + r.Name
-			}
-			have = append(have, name)
-		}
-		v.fail(path, "the configuration has no %s at %s%s", id, v.stepAt(path), didYouMean(ref, have))
+	default:
+		v.there(path, ref, config)
 	}
 }
 

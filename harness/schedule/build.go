@@ -72,7 +72,7 @@ func New(in *scenario.Input, o Options) (*Drill, error) {
 	}
 	d.Configs = [][]*istio.Resource{in.Resources}
 	for i := range in.Scenario.Spec.Timeline {
-		if st := &in.Scenario.Spec.Timeline[i]; st.Apply != "" || st.Delete != "" {
+		if st := &in.Scenario.Spec.Timeline[i]; st.ChangesConfiguration() {
 			d.Configs = append(d.Configs, in.After(i))
 		}
 	}
@@ -264,6 +264,9 @@ func newStep(spec *scenario.Spec, upstreams []Upstream, i int) Step {
 	case in.Apply != "":
 		st.Kind = KindConfig
 		st.Name = orDefault(st.Name, ApplyName(in.Apply))
+	case in.Patch != nil:
+		st.Kind = KindConfig
+		st.Name = orDefault(st.Name, "patch "+in.Patch.Object())
 	case in.Delete != "":
 		st.Kind = KindConfig
 		st.Name = orDefault(st.Name, "delete "+in.Delete)

@@ -122,20 +122,17 @@ func (x *Proxy) Updates() (taken, refused int64, warming bool, err error) {
 	return taken, refused, warming, err
 }
 
-// ControlPlane is who gives the proxy its configuration, as they say themselves, and
-// whether it is connected.
-func (x *Proxy) ControlPlane() (who string, connected bool, err error) {
-	b, err := x.Get("/stats?filter=^control_plane\\.")
-	for line := range strings.Lines(string(b)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		switch name {
-		case "control_plane.identifier":
-			who = strings.Trim(value, `"`)
-		case "control_plane.connected_state":
-			connected = value == "1"
-		}
+// Reconnected waits until the proxy has been told everything anew since a step's mark, as
+// a control plane does that it has just connected to, and is connected. Who that is, istiod
+// does not say to a proxy.
+func (x *Proxy) Reconnected(ctx context.Context, await Await, step int, quiet time.Duration) error {
+	if err := x.TakenSince(ctx, await, step, quiet); err != nil {
+		return err
 	}
-	return who, connected, err
+	return await(ctx, "was connected to its control plane", func() (bool, error) {
+		m, err := x.stats(`^control_plane\.connected_state$`)
+		return err == nil && m["control_plane.connected_state"] == 1, nil // one that does not answer is busy
+	})
 }
 
 // Await polls until done says so, or says why that will never be. The words complete a sentence:

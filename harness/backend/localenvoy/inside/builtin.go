@@ -331,9 +331,9 @@ func (b *builtin) writeRoutes(x *proxy, client, config int) error {
 }
 
 // There is nothing to restart.
-func (*builtin) restart(context.Context) error { return nil }
+func (*builtin) restart(context.Context, int) error { return nil }
 
-func (*builtin) restarted(context.Context) (string, error) { return live.NoControlPlane, nil }
+func (*builtin) restarted(context.Context, int) (string, error) { return live.NoControlPlane, nil }
 
 // broke is never: nothing runs.
 func (*builtin) broke(context.Context) error { return nil }

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -187,7 +186,7 @@ func (c *fromIstiod) has(ctx context.Context) error {
 	return rejected(c.pod.SetConfig(ctx, append(slices.Clone(c.p.s.Documents[c.config]), own)))
 }
 
-// begins starts a process of istiod. It says of itself which one it is, and proxies repeat that.
+// begins starts a process of istiod.
 func (c *fromIstiod) begins(ctx context.Context, httpPort, grpcPort int) (err error) {
 	c.number++
 	dir := "istiod"
@@ -206,7 +205,12 @@ func (c *fromIstiod) name() string { return "istiod-" + strconv.Itoa(c.number) }
 // restart kills istiod, and starts it again beside the drill. Proxies are turned away
 // until it has its configuration: in a cluster istiod is not ready before it has read
 // what there is, and one that has nothing yet would take theirs away.
-func (c *fromIstiod) restart(context.Context) error {
+func (c *fromIstiod) restart(_ context.Context, step int) error {
+	for _, x := range c.p.distinct() {
+		if err := x.Mark(step); err != nil {
+			return err
+		}
+	}
 	c.mu.Lock()
 	if c.failed != nil {
 		defer c.mu.Unlock()
@@ -243,8 +247,8 @@ func (c *fromIstiod) restart(context.Context) error {
 	return nil
 }
 
-// restarted waits until every proxy has heard of the process that was started last.
-func (c *fromIstiod) restarted(ctx context.Context) (string, error) {
+// restarted waits until every proxy has heard from the process that was started last.
+func (c *fromIstiod) restarted(ctx context.Context, step int) (string, error) {
 	select {
 	case <-c.up:
 	case <-ctx.Done():
@@ -257,15 +261,11 @@ func (c *fromIstiod) restarted(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for _, x := range c.p.distinct() {
-		err := x.await(ctx, "heard of the new istiod", func() (bool, error) {
-			who, connected, err := x.ControlPlane()
-			return err == nil && connected && strings.Contains(who, `"`+name+`"`), nil // one that does not answer is busy
-		})
-		if err != nil {
+		if err := x.Reconnected(ctx, x.await, step, quiet); err != nil {
 			return "", err
 		}
 	}
-	return "every proxy is connected to a new process, " + name, nil
+	return "every proxy was told everything by a new process, " + name, nil
 }
 
 // broke waits for istiod's death. The proxies would keep what they have, but

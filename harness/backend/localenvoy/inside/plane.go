@@ -19,8 +19,8 @@ type controlPlane interface {
 	upstreamLog(client int) string // "": there is none
 	// restart restarts it; restarted waits until the new one has answered every proxy, and
 	// says so. "": there is nothing to restart.
-	restart(ctx context.Context) error
-	restarted(ctx context.Context) (string, error)
+	restart(ctx context.Context, step int) error
+	restarted(ctx context.Context, step int) (string, error)
 	// broke waits until the drill is over, or says what ended that the drill needs.
 	broke(context.Context) error
 	stop()

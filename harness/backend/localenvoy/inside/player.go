@@ -125,7 +125,7 @@ func (p *player) Step(ctx context.Context, step int) error {
 	st := &p.s.Steps[step]
 	switch st.Kind {
 	case schedule.KindRestart:
-		return p.plane.restart(ctx)
+		return p.plane.restart(ctx, step)
 	case schedule.KindConfig:
 	default:
 		return p.net.step(step)

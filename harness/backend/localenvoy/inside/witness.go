@@ -16,7 +16,7 @@ const lookPackedEvery = 50 * time.Millisecond
 // Witness waits until the step shows from the first client's network, past its proxy.
 func (p *player) Witness(ctx context.Context, step int) (string, error) {
 	w := live.Witness{Schedule: p.s, Dial: p.dialPlain, AtWork: p.net.atWork, Met: p.net.met, Taken: p.taken, ShowsTLS: certificates.Shows}
-	w.Restarted = func(ctx context.Context, _ int) (string, error) { return p.plane.restarted(ctx) }
+	w.Restarted = p.plane.restarted
 	if p.o.Packed {
 		w.Every = lookPackedEvery
 	}
