@@ -2,7 +2,9 @@ package harness
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,11 +85,21 @@ func early(s *schedule.Schedule, lead trace.Sec) *schedule.Schedule {
 	return &out
 }
 
+// celInstant is an instant in an expression, as window and endpoint take it.
+var celInstant = regexp.MustCompile(`'[0-9.]+(ms|s|m)'`)
+
 // later are the expectations so much later.
 func later(es []scenario.Expectation, by scenario.Duration) []scenario.Expectation {
 	out := slices.Clone(es)
 	for i := range out {
 		e := &out[i]
+		e.CEL = celInstant.ReplaceAllStringFunc(e.CEL, func(at string) string {
+			d, err := time.ParseDuration(strings.Trim(at, "'"))
+			if err != nil {
+				return at
+			}
+			return fmt.Sprintf("'%s'", d+time.Duration(by))
+		})
 		e.During = slices.Clone(e.During)
 		for j := range e.During {
 			e.During[j] += by

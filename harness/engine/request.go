@@ -186,18 +186,16 @@ func (w *world) open(c *clusterState, h int32) {
 	c.opens(h, conn)
 	host := &c.hosts[h]
 	e := event{kind: evConnect, i: conn, gen: k.gen}
-	switch w.upstreamOf(host).connect(w.now, host.Port) {
+	meets := w.upstreamOf(host).connect(w.now, host.Port)
+	if meets == reachable && c.cfg.TLS.For(host.TLSMode) != nil && w.upstreamOf(host).holds(w.now, host.Port) {
+		// The kernel accepts it, and nobody answers the hello.
+		k.held, meets = true, silent
+	}
+	switch meets {
 	case silent:
 		e.kind = evConnectTimeout
 		w.q.Push(w.now+int64(c.cfg.ConnectTimeout), e)
 	default:
-		if c.cfg.TLS.For(host.TLSMode) != nil && w.upstreamOf(host).holds(w.now, host.Port) {
-			// The kernel accepts it, and nobody answers the hello.
-			w.conns[conn].held = true
-			e.kind = evConnectTimeout
-			w.q.Push(w.now+int64(c.cfg.ConnectTimeout), e)
-			return
-		}
 		// Whether it is refused shows when the packet arrives.
 		latency := int64(connectLatency)
 		if c.cfg.TLS.For(host.TLSMode) != nil {
