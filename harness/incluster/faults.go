@@ -34,27 +34,36 @@ func (p *player) fault(ctx context.Context, step int) error {
 		return nil
 	}
 	f := p.s.Steps[begun].Fault
-	switch {
-	case f.IsDNS():
+	if f.IsDNS() {
 		p.names.Step(step)
 		return nil
-	case FromOutside(f):
-		b, ok := p.o.Upstreams.(Breaker)
-		switch {
-		case !ok:
-			return fmt.Errorf("fault %s: nobody can %s a server of %s", f.Name, f.Behaviour, p.o.Backend)
-		case p.s.Steps[step].Kind == schedule.KindHeal:
+	}
+	if b := p.breaker(f); b != nil {
+		if p.s.Steps[step].Kind == schedule.KindHeal {
 			return b.Mend(ctx, f.Upstream, live.MockName(begun))
 		}
 		return b.Break(ctx, f.Upstream, live.MockName(begun), f)
+	}
+	switch {
+	case FromOutside(f) && f.Behaviour != schedule.Pause: // a fake upstream stands still by itself, too
+		return fmt.Errorf("fault %s: nobody can %s a server of %s", f.Name, f.Behaviour, p.o.Backend)
 	case p.s.Steps[step].Kind == schedule.KindHeal:
 		return p.o.Upstreams.Heal(ctx, f.Upstream, live.MockName(begun))
 	}
 	return p.o.Upstreams.Apply(ctx, f.Upstream, live.MockFault(f, live.MockName(begun), int(f.Port)))
 }
 
+// breaker is who does a fault to a server from outside; nil if it is the server's own, or nobody can.
+func (p *player) breaker(f *schedule.Fault) Breaker {
+	b, ok := p.o.Upstreams.(Breaker)
+	if !ok || !FromOutside(f) {
+		return nil
+	}
+	return b
+}
+
 // FromOutside reports whether a fault is what somebody does to a server, rather than
-// what it does itself: then the upstreams have to be a Breaker.
+// what it does itself.
 func FromOutside(f *schedule.Fault) bool {
 	return f.StandsStill() || f.Behaviour == schedule.Partition
 }
@@ -105,7 +114,7 @@ func (p *player) atWork(step int) bool {
 	if f.IsDNS() {
 		return p.names.AtWork(step)
 	}
-	if b, ok := p.o.Upstreams.(Breaker); ok && FromOutside(f) {
+	if b := p.breaker(f); b != nil {
 		return b.Broken(live.MockName(step))
 	}
 	ctx, stop := context.WithTimeout(context.Background(), askWithin)

@@ -229,6 +229,14 @@ func (b Backend) Missing(s *schedule.Schedule) []backend.Missing {
 			}
 		}
 	}
+	for i := range s.Steps {
+		switch st := &s.Steps[i]; {
+		case st.Kind == schedule.KindRestart:
+			add("a restart of "+st.Restart, "it is the whole cluster's")
+		case st.Fault != nil && (st.Fault.Behaviour == schedule.Stop || st.Fault.Behaviour == schedule.Partition):
+			add(st.Fault.Behaviour, "fault %s would keep a pod's address and its packets from outside, which takes rights on nodes", st.Fault.Name)
+		}
+	}
 	if !b.report.NetAdmin {
 		if len(demand.Fixed(s)) > 0 {
 			add("endpoints by address", "connections to them are led to the upstreams' pods with NET_ADMIN, which the namespace forbids")

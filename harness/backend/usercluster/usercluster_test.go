@@ -48,6 +48,18 @@ func TestMissing(t *testing.T) {
 		{"", false, "", func(*schedule.Schedule) {}},
 		{"endpoints by address", false, "", func(s *schedule.Schedule) { s.Upstreams[0].Address = "198.18.0.1" }},
 		{"black holes", false, "", func(s *schedule.Schedule) { s.Steps = hole }},
+		{"stop", true, "1.31.0", func(s *schedule.Schedule) {
+			s.Steps = []schedule.Step{{Kind: schedule.KindFault, Fault: &schedule.Fault{Name: "dead", Behaviour: schedule.Stop}}}
+		}},
+		{"partition", true, "1.31.0", func(s *schedule.Schedule) {
+			s.Steps = []schedule.Step{{Kind: schedule.KindFault, Fault: &schedule.Fault{Name: "cut", Behaviour: schedule.Partition}}}
+		}},
+		{"", true, "1.31.0", func(s *schedule.Schedule) {
+			s.Steps = []schedule.Step{{Kind: schedule.KindFault, Fault: &schedule.Fault{Name: "still", Behaviour: schedule.Pause}}}
+		}},
+		{"a restart of istiod", true, "1.31.0", func(s *schedule.Schedule) {
+			s.Steps = []schedule.Step{{Kind: schedule.KindRestart, Restart: schedule.Istiod}}
+		}},
 		{"Istio 1.31", true, "1.30.2", func(*schedule.Schedule) {}},
 		{"scaled configuration", true, "", func(s *schedule.Schedule) { s.Scale = 2 }},
 		{"Gateway", true, "", func(s *schedule.Schedule) { s.Documents[0][0].Kind = "Gateway" }},
