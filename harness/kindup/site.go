@@ -285,22 +285,28 @@ func (x *site) look(ctx context.Context) (k *kube.Client, m mark, why string) {
 	if err != nil {
 		return nil, m, unreachable + err.Error()
 	}
+	m, why = ask(ctx, k)
+	return k, m, why
+}
+
+// ask asks a cluster what it is; why says why it is not what Up makes.
+func ask(ctx context.Context, k *kube.Client) (m mark, why string) {
 	ctx, stop := context.WithTimeout(ctx, answersWithin)
 	defer stop()
 	c, err := k.Core.CoreV1().ConfigMaps(metav1.NamespaceSystem).Get(ctx, markName, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, m, "it was not finished"
+		return m, "it was not finished"
 	case err != nil:
-		return nil, m, silent
+		return m, silent
 	}
 	if m, err = markOf(c.Data); err != nil {
-		return nil, m, "another version of faildrill made it"
+		return m, "another version of faildrill made it"
 	}
 	if _, err := k.Ready(ctx, "istio-system", "app=istiod"); err != nil {
-		return nil, m, notReady
+		return m, notReady
 	}
-	return k, m, ""
+	return m, ""
 }
 
 // lookTwice looks again where a busy machine may be the reason: what is replaced takes the

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/kind/pkg/apis/config/defaults"
@@ -169,15 +170,12 @@ func (x *site) plan(ctx context.Context, o Options) (*Cluster, settings, error) 
 
 // find fills in what Docker has for the cluster, and says which of faildrill's own images it lacks.
 func (c *Cluster) find(ctx context.Context, s *settings) error {
-	var err error
-	if c.Mock, err = mockImage.build(ctx, "", quiet, false); err != nil {
-		return err
-	}
-	if c.Agent, err = agentImage.build(ctx, s.Images.Base, quiet, false); err != nil {
-		return err
-	}
-	s.Node, err = imageID(ctx, s.Images.Node)
-	return err
+	silent := func(string, ...any) {}
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() (err error) { c.Mock, err = mockImage.build(ctx, "", silent, false); return err })
+	all.Go(func() (err error) { c.Agent, err = agentImage.build(ctx, s.Images.Base, silent, false); return err })
+	all.Go(func() (err error) { s.Node, err = imageID(ctx, s.Images.Node); return err })
+	return all.Wait()
 }
 
 // ErrDown says that the cluster is not there, or is not what Up would make.
@@ -189,19 +187,9 @@ func Find(ctx context.Context) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	there, err := x.exists()
+	k, m, err := x.there(ctx)
 	if err != nil {
 		return nil, err
-	}
-	if !there {
-		return nil, ErrDown
-	}
-	k, m, why := x.look(ctx)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if why != "" {
-		return nil, fmt.Errorf("%w (%s)", ErrDown, why)
 	}
 	c, s, err := x.plan(ctx, m.chosen)
 	if err != nil {
@@ -218,6 +206,30 @@ func Find(ctx context.Context) (*Cluster, error) {
 	}
 	c.Kubernetes, err = k.Version(ctx)
 	return c, err
+}
+
+// there asks the cluster by the kubeconfig that Up wrote, and asks kind only where that leads nowhere.
+func (x *site) there(ctx context.Context) (*kube.Client, mark, error) {
+	if k, err := kube.New(x.kubeconfig, x.context()); err == nil {
+		if m, why := ask(ctx, k); why == "" {
+			return k, m, nil
+		}
+	}
+	there, err := x.exists()
+	if err != nil {
+		return nil, mark{}, err
+	}
+	if !there {
+		return nil, mark{}, ErrDown
+	}
+	k, m, why := x.look(ctx)
+	if ctx.Err() != nil {
+		return nil, m, ctx.Err()
+	}
+	if why != "" {
+		return nil, m, fmt.Errorf("%w (%s)", ErrDown, why)
+	}
+	return k, m, nil
 }
 
 // free says whose the name of the first node is, if it is not kind's.
