@@ -36,8 +36,9 @@ e2e: ## every scenario on every backend that this machine can run
 	@hack/e2e.sh
 
 KILLS ?= 30
+KILLS_FROM ?= 0
 kill-kind: ## kill KILLS runs on the kind cluster at random moments; clean, look for what is left, and play each again
-	E2E_TIMEOUT=3h hack/e2e.sh -test.run TestKilledOnKind -test.v -kills $(KILLS)
+	E2E_TIMEOUT=3h hack/e2e.sh -test.run TestKilledOnKind -test.v -kills $(KILLS) -kill-from $(KILLS_FROM)
 
 N ?= 2000
 SEED ?= 1

@@ -25,6 +25,7 @@ import (
 
 var (
 	kills    = flag.Int("kills", 0, "runs on kind to kill at a random moment")
+	killFrom = flag.Int("kill-from", 0, "how many of them to pass over")
 	killSeed = flag.Uint64("kill-seed", 1, "seed of the moments")
 )
 
@@ -51,6 +52,9 @@ func TestKilledOnKind(t *testing.T) {
 	r := rand.New(rand.NewPCG(*killSeed, 0))
 	for n := range *kills {
 		at := time.Duration(r.Int64N(int64(latestKill)))
+		if n < *killFrom {
+			continue
+		}
 		t.Logf("%d: killed after %v", n, at)
 		kill(t, at)
 		if out, err := faildrill(t, "clean").CombinedOutput(); err != nil {
@@ -59,9 +63,7 @@ func TestKilledOnKind(t *testing.T) {
 		if left := remains(t, k); len(left) > 0 {
 			t.Fatalf("clean left %q", left)
 		}
-		if out, err := faildrill(t, "run", "--on", "kind", "--dir", filepath.Join(t.TempDir(), "again"), killed).CombinedOutput(); err != nil {
-			t.Fatalf("the same run after it: %v\n%s", err, out)
-		}
+		again(t)
 		if left := remains(t, k); len(left) > 0 {
 			t.Fatalf("a run that ended well left %q", left)
 		}
@@ -92,6 +94,28 @@ func kill(t *testing.T, after time.Duration) {
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have ended
 	_ = cmd.Wait()                                      // it was killed
 }
+
+// mostPlays is how often a run is played that the machine was too slow for.
+const mostPlays = 3
+
+// again plays the same run, which passes.
+func again(t *testing.T) {
+	t.Helper()
+	for n := 1; ; n++ {
+		cmd := faildrill(t, "run", "--on", "kind", "--dir", filepath.Join(t.TempDir(), "again"), killed)
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			return
+		}
+		if n == mostPlays || cmd.ProcessState.ExitCode() != inconclusive || !strings.Contains(string(out), "the machine was too slow") {
+			t.Fatalf("the same run after it: %v\n%s", err, out)
+		}
+		t.Log("the machine was too slow for the same run; once more")
+	}
+}
+
+// inconclusive is the code of a run that says neither.
+const inconclusive = 4
 
 // remains is what runs left: namespaces that nobody has ended, containers, journals.
 func remains(t *testing.T, k *kube.Client) []string {
