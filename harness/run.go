@@ -154,6 +154,9 @@ func (p *Played) judge(d *schedule.Drill, c *schedule.Compiled, s *schedule.Sche
 		return
 	case broke(t) != "":
 		p.Verdict, p.Reason = result.Error, broke(t)
+		if im.Requests == 0 { // it broke before there was anything to say
+			p.Outcome, p.Expectations, p.Phases, p.Counters = "", []result.Expectation{}, []result.Phase{}, map[string]result.Counter{}
+		}
 		return
 	case t.Refusal != nil:
 		p.rejected(d, (&backend.RejectedError{By: t.Refusal.By, Reason: t.Refusal.Reason}).Error())

@@ -113,6 +113,10 @@ func runImpact(r *result.Run) impact {
 }
 
 func (p *page) runDetails(r *result.Run, tl Timeline, seen seenCauses) {
+	if r.Verdict == result.Error && r.Outcome == "" { // it broke before anything was sent: the headline says it all
+		p.where(r)
+		return
+	}
 	p.blank()
 	p.scale = r.Scale
 	if f := faster(r.Scale); f != "" {
@@ -131,13 +135,18 @@ func (p *page) runDetails(r *result.Run, tl Timeline, seen seenCauses) {
 	p.causesOnce(r.Causes, r.Scenario+" on "+r.Backend, seen)
 	p.notModelled(r.NotModelled)
 	p.row("rules of", say(rules(r.Profile, r.Seed)))
+	p.where(r)
+	p.scale = 0
+}
+
+// where is where to look on.
+func (p *page) where(r *result.Run) {
 	if r.Folder != "" {
 		p.copyable("folder", r.Folder)
 	}
 	if r.Replay != "" {
 		p.copyable("replay", r.Replay)
 	}
-	p.scale = 0
 }
 
 // runTimeline draws the timeline of the run, set off by blank lines.
