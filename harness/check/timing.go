@@ -53,13 +53,14 @@ var Envoy = Timing{
 	Overflow: trace.Sec(450 * time.Millisecond),
 }
 
-// TimingOf is the timing of a backend: wherever a real proxy plays, its logs tell.
+// TimingOf is the timing of a backend: where no proxy is real it records what it does
+// itself, and everywhere else logs and counters tell.
 func TimingOf(backend string) Timing {
 	switch backend {
-	case "envoy", "kind":
-		return Envoy
+	case "", "model", "inproc":
+		return Inproc
 	}
-	return Inproc
+	return Envoy
 }
 
 // around is how long before and after a stall a machine can be late without a note of
