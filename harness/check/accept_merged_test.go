@@ -71,3 +71,17 @@ func TestAcceptStoredRuns(t *testing.T) {
 		}
 	}
 }
+
+// A cluster ticks with the first of the response that it came in: a run of a real proxy
+// was said to return a host 166 ms early, which counted from when the cluster itself was
+// built. It shows that it was not.
+func TestAcceptTicksOfOneResponse(t *testing.T) {
+	s, tr := stored(t, "ticks-of-one-response")
+	if d, why := check.Accept(s, tr); d != nil || why != "" {
+		t.Errorf("%+v %s", d, why)
+	}
+	tr.Loads[0].At, tr.Loads[0].Read = tr.Loads[0].Read, 0
+	if d, why := check.Accept(s, tr); d == nil || d.Observed != trace.Returned || why != "" {
+		t.Errorf("as if it had come alone: %+v %s", d, why)
+	}
+}

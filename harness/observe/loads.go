@@ -56,10 +56,10 @@ func (m *merger) lives(client int32, c *Client) []life {
 			have[k.Name] = k
 			at, read := due, trace.Sec(0)
 			for _, b := range c.Built {
-				if t := m.at(b.At); b.Cluster == k.Name && t >= from && t <= to {
-					at, read = t, 0
-					if !b.Read.IsZero() {
-						read = m.at(b.Read)
+				if t := m.at(b.Own()); b.Cluster == k.Name && t >= from && t <= to {
+					at, read = max(m.at(b.At), from), 0
+					if at < t {
+						read = t
 					}
 				}
 			}

@@ -369,7 +369,7 @@ type Logs struct {
 
 // Left is what is known of the proxy at the end, with addresses of the schedule.
 func (x *Proxy) Left(l Logs) (observe.Client, error) {
-	c := observe.Client{UpstreamLog: !l.NoUpstream, Built: x.Built()}
+	c := observe.Client{UpstreamLog: !l.NoUpstream, Built: observe.Together(x.Built())}
 	var errs [3]error
 	c.Access, errs[0] = observe.Access(l.Access)
 	c.Upstream, errs[1] = observe.Upstream(l.Upstream)

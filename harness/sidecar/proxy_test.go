@@ -100,6 +100,31 @@ func TestHome(t *testing.T) {
 	}
 }
 
+// Clusters of one response are told as such, whatever was asked meanwhile.
+func TestLeftTellsResponses(t *testing.T) {
+	const first, second = "2026-01-01T00:00:00.100Z", "2026-01-01T00:00:00.160Z"
+	cluster := func(name, at string) string {
+		return fmt.Sprintf(`{"cluster": {"name": %q}, "last_updated": %q}`, name, at)
+	}
+	e := envoy{}
+	x := &Proxy{Ask: e.ask}
+	for _, of := range []string{first, "2026-01-01T00:00:09.000Z"} { // that of a changes
+		e["/config_dump"] = `{"configs": [` + cluster("b", second) + `, ` + cluster("a", of) + `]}`
+		if err := x.Dump(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := x.Left(Logs{})
+	if err != nil || len(c.Built) != 3 {
+		t.Fatalf("got %+v, %v", c.Built, err)
+	}
+	for _, b := range c.Built {
+		if late := b.Own().Sub(b.At); late != map[string]time.Duration{"a": 0, "b": 60 * time.Millisecond}[b.Cluster] {
+			t.Errorf("%+v: %v", b, late)
+		}
+	}
+}
+
 // What a proxy waited for a processor is counted from one look to the next.
 func TestWaits(t *testing.T) {
 	main, worker := 7*time.Second, time.Duration(0)

@@ -314,9 +314,10 @@ func (b *builtin) together(built []observe.Built) []observe.Built {
 	defer b.mu.Unlock()
 	out := slices.Clone(built)
 	for i := range out {
+		own := out[i].Own()
 		for _, at := range slices.Backward(b.handed) {
-			if at.Before(out[i].At) {
-				out[i].At, out[i].Read = at.UTC().Round(0), out[i].At
+			if at.Before(own) {
+				out[i].At, out[i].Read = at.UTC().Round(0), own
 				break
 			}
 		}
