@@ -186,18 +186,19 @@ var detectors = []string{"consecutive_gateway_failure", "consecutive_5xx", "cons
 var tickDetectors = []string{"success_rate", "local_origin_success_rate", "failure_percentage", "local_origin_failure_percentage"}
 
 // overflows are the ejections that maxEjectionPercent refused: each rise of the
-// counter is given to the failed attempts between the two readings. Which of them
-// it was is a guess where there were more.
+// counter is given to the failed attempts between the two readings, by the count of each
+// detector. Where that leaves open which of them it was, it is a guess: no reader of a
+// trace may rely on the instant, the host or the cause of one (check.Timing, Overflow).
 func (m *merger) overflows(client int32, c *Client, as []trace.Attempt, changes []trace.Change) []trace.Change {
 	var out []trace.Change
 	for _, cluster := range m.clusters(client) {
-		before, used := Poll{At: m.in.Origin}, map[refusal]bool{}
+		before, used, full := Poll{At: m.in.Origin}, map[refusal]bool{}, m.full(client, cluster, as)
 		for _, p := range c.Polls {
 			n := rise(&before, &p, cluster, "outlier_detection.ejections_overflow")
 			if n > 0 {
 				from, to := m.at(before.At), m.at(p.At)
 				causes := m.refused(&before, &p, cluster, n, changes)
-				out = append(out, m.between(client, cluster, from, to, as, causes, used)...)
+				out = append(out, m.between(client, cluster, from, to, as, causes, full, used)...)
 			}
 			before = p
 		}
@@ -274,9 +275,10 @@ type refusal struct {
 	cause string
 }
 
-// between spreads refused ejections over the failures of a while. A failure sets
-// off each detector once at most, and it is the last of a run of failures that does.
-func (m *merger) between(client int32, cluster string, from, to trace.Sec, as []trace.Attempt, causes []string, used map[refusal]bool) []trace.Change {
+// between gives refused ejections to the failures of a while. A failure sets off each
+// detector once at most, and it is the one that fills its count that does. Where those
+// are too few they are spread over all.
+func (m *merger) between(client int32, cluster string, from, to trace.Sec, as []trace.Attempt, causes []string, full, used map[refusal]bool) []trace.Change {
 	var failed []*trace.Attempt
 	for i := range as {
 		a := &as[i]
@@ -300,7 +302,17 @@ func (m *merger) between(client int32, cluster string, from, to trace.Sec, as []
 				n++
 			}
 		}
-		if n > len(free) && len(failed) > 0 {
+		counted := heard(slices.DeleteFunc(slices.Clone(free), func(a *trace.Attempt) bool { return !full[refusal{a, d}] }), n)
+		switch {
+		case len(counted) == n && n > 0:
+			// They are told of in order: none from before them is left.
+			for _, a := range free {
+				if a.Done <= counted[n-1].Done {
+					used[refusal{a, d}] = true
+				}
+			}
+			free = counted
+		case n > len(free) && len(failed) > 0:
 			free = failed
 		}
 		if n > len(free) {
