@@ -55,8 +55,7 @@ type Settings struct {
 	Own bool
 	// Regions are those of nodes, as region or region/zone: a client in one of them runs there.
 	Regions []string
-	// Istiod is the address of istiod's service: proxies that know it begin before names are
-	// answered. The others wait.
+	// Istiod is the address of istiod's service, for proxies to find it without a name; not valid: they ask.
 	Istiod netip.Addr
 	// Files are what the configuration has the proxies read, by path: certificates and keys.
 	Files map[string][]byte
